@@ -1,0 +1,240 @@
+#include "ckpt/base/file.h"
+
+#include "ckpt/base/error.h"
+#include "ckpt/base/uuid.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <utility>
+
+namespace reprise {
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::string_view kTemporaryMark = ".tmp-";
+
+template <typename Call>
+auto retry(Call call) {
+  auto result = call();
+  while (result == -1 && errno == EINTR) result = call();
+  return result;
+}
+
+// Linux moves at most 0x7ffff000 bytes a call; larger requests are cut here so
+// that a short transfer always means the end of the file or a full disk.
+constexpr std::size_t kLargestTransfer = 1u << 30;
+
+fs::path directory_of(const fs::path& target) {
+  return target.has_parent_path() ? target.parent_path() : fs::path(".");
+}
+
+fs::path temporary_beside(const fs::path& target) {
+  // The pid tells remove_abandoned() whether the writer still lives; the random
+  // part keeps two writers in one process, or on two machines, apart.
+  return target.string() +
+         fmt::format("{}{}-{}", kTemporaryMark, getpid(), Uuid::random().text().substr(0, 8));
+}
+
+}  // namespace
+
+File::File(int descriptor, fs::path path) : descriptor_(descriptor), path_(std::move(path)) {}
+
+File::File(File&& other) noexcept
+    : descriptor_(std::exchange(other.descriptor_, -1)), path_(std::move(other.path_)) {}
+
+File& File::operator=(File&& other) noexcept {
+  std::swap(descriptor_, other.descriptor_);
+  std::swap(path_, other.path_);
+  return *this;
+}
+
+File::~File() {
+  if (descriptor_ != -1) ::close(descriptor_);
+}
+
+File File::open(const fs::path& path) {
+  // O_NONBLOCK: opening a FIFO must not wait for a writer.
+  const int fd = retry([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); });
+  if (fd == -1) fail_errno(errno, path.string());
+  File file(fd, path);
+  struct stat status {};
+  if (fstat(fd, &status) == -1) fail_errno(errno, path.string());
+  if (S_ISDIR(status.st_mode)) fail(Code::kCorrupt, "{}: is a directory, a file was expected", path.string());
+  if (!S_ISREG(status.st_mode)) fail(Code::kCorrupt, "{}: is not a regular file", path.string());
+  return file;
+}
+
+File File::create_new(const fs::path& path) {
+  const int fd =
+      retry([&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644); });
+  if (fd == -1) fail_errno(errno, path.string());
+  return {fd, path};
+}
+
+std::uint64_t File::size() const {
+  struct stat status {};
+  if (fstat(descriptor_, &status) == -1) fail_errno(errno, path_.string());
+  return static_cast<std::uint64_t>(status.st_size);
+}
+
+void File::read(std::uint64_t offset, MutableBytes out) const {
+  while (!out.empty()) {
+    const auto n = retry([&] {
+      return ::pread(descriptor_, out.data(), std::min(out.size(), kLargestTransfer),
+                     static_cast<off_t>(offset));
+    });
+    if (n == -1) fail_errno(errno, path_.string());
+    if (n == 0) {
+      fail(Code::kCorrupt, "{}: ends at byte {}, {} more were expected; the file is truncated",
+           path_.string(), offset, out.size());
+    }
+    out = out.subspan(static_cast<std::size_t>(n));
+    offset += static_cast<std::uint64_t>(n);
+  }
+}
+
+void File::write(std::uint64_t offset, Bytes bytes) const {
+  while (!bytes.empty()) {
+    const auto n = retry([&] {
+      return ::pwrite(descriptor_, bytes.data(), std::min(bytes.size(), kLargestTransfer),
+                      static_cast<off_t>(offset));
+    });
+    if (n == -1) fail_errno(errno, path_.string());
+    if (n == 0) fail_errno(ENOSPC, path_.string());
+    bytes = bytes.subspan(static_cast<std::size_t>(n));
+    offset += static_cast<std::uint64_t>(n);
+  }
+}
+
+void File::truncate(std::uint64_t size) const {
+  if (retry([&] { return ftruncate(descriptor_, static_cast<off_t>(size)); }) == -1) {
+    fail_errno(errno, path_.string());
+  }
+}
+
+void File::sync() const {
+  if (retry([&] { return fsync(descriptor_); }) == -1) fail_errno(errno, path_.string());
+}
+
+void File::close() {
+  // Linux frees the descriptor even when close() reports an error: never retry.
+  if (::close(std::exchange(descriptor_, -1)) == -1 && errno != EINTR) {
+    fail_errno(errno, path_.string());
+  }
+}
+
+std::shared_ptr<const MappedFile> MappedFile::open(const fs::path& path) {
+  File file = File::open(path);
+  const std::uint64_t size = file.size();
+  Bytes bytes;
+  if (size > 0) {  // mmap refuses a length of zero
+    void* address = mmap(nullptr, size, PROT_READ, MAP_SHARED, file.descriptor(), 0);
+    if (address == MAP_FAILED) fail_errno(errno, path.string());
+    bytes = {static_cast<const std::byte*>(address), size};
+  }
+  return std::shared_ptr<const MappedFile>(new MappedFile(std::move(file), bytes));
+}
+
+MappedFile::~MappedFile() {
+  if (!bytes_.empty()) munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+}
+
+std::string read_text(const fs::path& path, std::uint64_t limit_bytes) {
+  const File file = File::open(path);
+  const std::uint64_t size = file.size();
+  if (size > limit_bytes) {
+    fail(Code::kCorrupt, "{}: {} bytes, at most {} were expected", path.string(), size, limit_bytes);
+  }
+  std::string text(size, '\0');
+  file.read(0, std::as_writable_bytes(std::span(text)));
+  return text;
+}
+
+DurableFile::DurableFile(fs::path target)
+    : target_(std::move(target)),
+      temporary_(temporary_beside(target_)),
+      file_(File::create_new(temporary_)) {}
+
+DurableFile::~DurableFile() {
+  if (!published_) ::unlink(temporary_.c_str());
+}
+
+void DurableFile::publish() { commit(true); }
+void DurableFile::publish_new() { commit(false); }
+
+void DurableFile::commit(bool replace) {
+  file_.sync();
+  file_.close();
+  const unsigned flags = replace ? 0 : RENAME_NOREPLACE;
+  if (renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, target_.c_str(), flags) == -1) {
+    fail_errno(errno, target_.string());
+  }
+  published_ = true;
+  sync_directory(directory_of(target_));
+}
+
+void write_text(const fs::path& target, std::string_view text) {
+  DurableFile file(target);
+  file.file().write(0, as_bytes(text));
+  file.publish();
+}
+
+void sync_directory(const fs::path& directory) {
+  const int fd =
+      retry([&] { return ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
+  if (fd == -1) fail_errno(errno, directory.string());
+  const File file(fd, directory);
+  // Some network file systems have no directory fsync and say so with EINVAL.
+  if (retry([&] { return fsync(fd); }) == -1 && errno != EINVAL) {
+    fail_errno(errno, directory.string());
+  }
+}
+
+void make_directories(const fs::path& directory) {
+  if (directory.empty()) return;
+  if (mkdir(directory.c_str(), 0755) == 0) {
+    sync_directory(directory_of(directory));
+    return;
+  }
+  if (errno == ENOENT && directory_of(directory) != directory) {
+    make_directories(directory_of(directory));
+    if (mkdir(directory.c_str(), 0755) == 0 || errno == EEXIST) {
+      sync_directory(directory_of(directory));
+      return;
+    }
+  }
+  std::error_code ignored;
+  if (errno == EEXIST && fs::is_directory(directory, ignored)) return;
+  fail_errno(errno, directory.string());
+}
+
+int remove_abandoned(const fs::path& directory) {
+  int removed = 0;
+  std::error_code failure;
+  for (const auto& entry : fs::directory_iterator(directory, failure)) {
+    const std::string name = entry.path().filename().string();
+    const auto mark = name.rfind(kTemporaryMark);
+    if (mark == std::string::npos || !entry.is_regular_file(failure)) continue;
+    const char* begin = name.data() + mark + kTemporaryMark.size();
+    const char* end = name.data() + name.size();
+    pid_t pid = 0;
+    const auto [rest, problem] = std::from_chars(begin, end, pid);
+    // Exactly "<pid>-<8 characters>": a user's own file that happens to contain
+    // the mark stays.
+    if (problem != std::errc() || end - rest != 9 || *rest != '-' || pid <= 0) continue;
+    const bool alive = pid == getpid() || kill(pid, 0) == 0 || errno == EPERM;
+    if (!alive && fs::remove(entry.path(), failure)) ++removed;
+  }
+  return removed;
+}
+
+}  // namespace reprise

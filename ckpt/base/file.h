@@ -1,0 +1,118 @@
+// Files by descriptor: positioned reads, mappings, and durable publishing.
+#pragma once
+
+#include "ckpt/base/bytes.h"
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace reprise {
+
+// An open file descriptor, closed on destruction. Movable. Positioned reads and
+// writes may be called from several threads at once.
+// Errors: kNotFound when the file does not exist, else kIo; both name the path.
+class File {
+ public:
+  // Opens for reading. Refuses what is not a regular file (kCorrupt), so that a
+  // FIFO or a device in place of a checkpoint cannot block or feed us forever.
+  static File open(const std::filesystem::path& path);
+  // Creates for reading and writing with mode 0644 less umask; fails if it exists.
+  static File create_new(const std::filesystem::path& path);
+
+  // Takes ownership of `descriptor`; `path` is for messages.
+  File(int descriptor, std::filesystem::path path);
+  File(File&& other) noexcept;
+  File& operator=(File&& other) noexcept;
+  ~File();
+
+  int descriptor() const { return descriptor_; }
+  const std::filesystem::path& path() const { return path_; }
+  std::uint64_t size() const;
+
+  // Fills `out` from `offset`. Errors: kCorrupt at end of file, kIo.
+  void read(std::uint64_t offset, MutableBytes out) const;
+  void write(std::uint64_t offset, Bytes bytes) const;
+  void truncate(std::uint64_t size) const;
+  // fsync. Errors: kIo; after one the state of the file on disk is unknown.
+  void sync() const;
+  // Closes now, so that a failure (delayed write, quota) is reported. Errors: kIo.
+  void close();
+
+ private:
+  int descriptor_ = -1;
+  std::filesystem::path path_;
+};
+
+// A file mapped read-only. Immutable and safe to share between threads. If
+// another process truncates the file while it is mapped, touching the lost pages
+// raises SIGBUS: checkpoints are replaced by rename, never rewritten in place.
+class MappedFile {
+ public:
+  // Errors: kNotFound, kIo; kCorrupt when it is not a regular file.
+  static std::shared_ptr<const MappedFile> open(const std::filesystem::path& path);
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  Bytes bytes() const { return bytes_; }
+  const File& file() const { return file_; }
+  const std::filesystem::path& path() const { return file_.path(); }
+
+ private:
+  MappedFile(File file, Bytes bytes) : file_(std::move(file)), bytes_(bytes) {}
+  File file_;
+  Bytes bytes_;
+};
+
+// The whole content of a file of at most `limit_bytes`.
+// Errors: kNotFound, kIo; kCorrupt when it is larger.
+std::string read_text(const std::filesystem::path& path, std::uint64_t limit_bytes = 256u << 20);
+
+// A file that becomes visible all at once. It is written under a temporary name
+// beside `target` ("`target`.tmp-<pid>-<random>"), and publish() makes it durable
+// and renames it. Destroyed without publish(), it removes the temporary file, and
+// `target` is as it was before.
+class DurableFile {
+ public:
+  // Errors: kNotFound when the directory does not exist; kIo.
+  explicit DurableFile(std::filesystem::path target);
+  ~DurableFile();
+  DurableFile(const DurableFile&) = delete;
+  DurableFile& operator=(const DurableFile&) = delete;
+
+  const std::filesystem::path& temporary_path() const { return temporary_; }
+  const std::filesystem::path& target() const { return target_; }
+  File& file() { return file_; }
+
+  // fsync, close, rename over `target`, fsync of the directory. After it returns
+  // the new content survives a power cut; if it throws, `target` is the old or
+  // the new file, whole. Errors: kIo.
+  void publish();
+  // As publish(), but never replaces: kIo when `target` exists by then.
+  void publish_new();
+
+ private:
+  void commit(bool replace);
+  std::filesystem::path target_;
+  std::filesystem::path temporary_;
+  File file_;
+  bool published_ = false;
+};
+
+// Replaces `target` durably by `text`.
+void write_text(const std::filesystem::path& target, std::string_view text);
+
+// fsync of a directory, after which renames and removals in it are durable.
+void sync_directory(const std::filesystem::path& directory);
+
+// Creates `directory` and its missing parents durably. Errors: kIo.
+void make_directories(const std::filesystem::path& directory);
+
+// Removes temporary files that writers which are no longer alive on this machine
+// left beside `directory`'s files. Returns how many were removed.
+int remove_abandoned(const std::filesystem::path& directory);
+
+}  // namespace reprise

@@ -1,0 +1,47 @@
+#include "ckpt/state/storage.h"
+
+#include "ckpt/base/file.h"
+
+#include <cstring>
+#include <utility>
+
+namespace reprise {
+
+namespace {
+
+// Bytes in memory together with whatever keeps them there.
+class InPlaceStorage final : public Storage {
+ public:
+  InPlaceStorage(Bytes bytes, std::shared_ptr<const void> owner)
+      : bytes_(bytes), owner_(std::move(owner)) {}
+
+  std::uint64_t size_bytes() const override { return bytes_.size(); }
+  void read(std::uint64_t offset, MutableBytes out) const override {
+    if (!out.empty()) std::memcpy(out.data(), bytes_.data() + offset, out.size());
+  }
+  Bytes in_place() const override { return bytes_; }
+
+ private:
+  Bytes bytes_;
+  std::shared_ptr<const void> owner_;
+};
+
+}  // namespace
+
+std::shared_ptr<const Storage> mapped_storage(std::shared_ptr<const MappedFile> file,
+                                              std::uint64_t offset, std::uint64_t size) {
+  const Bytes bytes = file->bytes().subspan(offset, size);
+  return std::make_shared<InPlaceStorage>(bytes, std::move(file));
+}
+
+std::shared_ptr<const Storage> owned_storage(std::vector<std::byte> bytes) {
+  auto owner = std::make_shared<const std::vector<std::byte>>(std::move(bytes));
+  const Bytes view = *owner;
+  return std::make_shared<InPlaceStorage>(view, std::move(owner));
+}
+
+std::shared_ptr<const Storage> borrowed_storage(Bytes bytes, std::shared_ptr<const void> owner) {
+  return std::make_shared<InPlaceStorage>(bytes, std::move(owner));
+}
+
+}  // namespace reprise
