@@ -1,0 +1,514 @@
+#include "ckpt/state/checkpoint.h"
+
+#include "ckpt/base/error.h"
+
+#include <array>
+#include <limits>
+
+namespace reprise {
+
+namespace {
+
+// DO NOT CHANGE: these names are in files.
+constexpr std::array<std::pair<CheckpointType, std::string_view>, 3> kTypes = {{
+    {CheckpointType::kDino, "dino"},
+    {CheckpointType::kSupervised, "supervised"},
+    {CheckpointType::kModel, "model"},
+}};
+constexpr std::array<std::pair<Relation, std::string_view>, 5> kRelations = {{
+    {Relation::kResumed, "resumed"},
+    {Relation::kLoaded, "loaded"},
+    {Relation::kDistilledFrom, "distilled-from"},
+    {Relation::kBackbone, "backbone"},
+    {Relation::kMigratedFrom, "migrated-from"},
+}};
+
+std::string_view kind_name(Value value) {
+  switch (value.kind()) {
+    case Kind::kNone:
+      return "none";
+    case Kind::kBool:
+      return "a bool";
+    case Kind::kInt:
+    case Kind::kBigInt:
+      return "an integer";
+    case Kind::kFloat:
+      return "a float";
+    case Kind::kString:
+      return "a string";
+    case Kind::kDict:
+      return "a dict";
+    case Kind::kTensor:
+      return "a tensor";
+    case Kind::kOpaque:
+      return "an object of an unknown class";
+    default:
+      return value.is_sequence() ? "a sequence" : "a value of another type";
+  }
+}
+
+[[noreturn]] void wrong_field(std::string_view field, Value found, std::string_view expected) {
+  fail(Code::kCorrupt, "field '{}' is {}, {} was expected", field, kind_name(found), expected);
+}
+
+// Typed access to one dict of the document. Every getter returns nothing for an
+// absent key and throws for a value of another type.
+class Fields {
+ public:
+  Fields(const DictNode& dict, std::string_view prefix) : dict_(dict), prefix_(prefix) {}
+
+  std::string full_name(std::string_view key) const { return fmt::format("{}{}", prefix_, key); }
+
+  const Value* find(std::string_view key) const {
+    const Value* value = dict_.find(key);
+    return value == nullptr || value->is_none() ? nullptr : value;
+  }
+
+  std::optional<std::string> text(std::string_view key) const {
+    const Value* value = find(key);
+    if (value == nullptr) return std::nullopt;
+    if (!value->is_string()) wrong_field(full_name(key), *value, "a string");
+    return std::string(value->as_string());
+  }
+
+  std::optional<std::uint64_t> count(std::string_view key) const {
+    const Value* value = find(key);
+    if (value == nullptr) return std::nullopt;
+    const auto number = value->if_int();
+    if (!number) wrong_field(full_name(key), *value, "an integer");
+    if (*number < 0) fail(Code::kCorrupt, "field '{}' is {}, at least 0 was expected", full_name(key), *number);
+    return static_cast<std::uint64_t>(*number);
+  }
+
+  std::optional<Uuid> uuid(std::string_view key) const {
+    const auto text = this->text(key);
+    if (!text) return std::nullopt;
+    const auto uuid = Uuid::parse(*text);
+    if (!uuid) fail(Code::kCorrupt, "field '{}' is '{}', a UUID was expected", full_name(key), printable(*text, 80));
+    return uuid;
+  }
+
+  std::optional<Digest> digest(std::string_view key) const {
+    const auto text = this->text(key);
+    return text ? std::optional(Digest::from_hex(*text)) : std::nullopt;
+  }
+
+  // JSON kept as a string, as schema v5 has it.
+  Json json_object(std::string_view key) const {
+    const auto text = this->text(key);
+    if (!text) return Json::object();
+    Json json;
+    try {
+      json = parse_json(*text);
+    } catch (const Error& error) {
+      throw error.at(full_name(key));
+    }
+    if (!json.is_object()) fail(Code::kCorrupt, "field '{}' holds no JSON object", full_name(key));
+    return json;
+  }
+
+  const DictNode* dict(std::string_view key) const {
+    const Value* value = find(key);
+    if (value == nullptr) return nullptr;
+    if (!value->is_dict()) wrong_field(full_name(key), *value, "a dict");
+    return &value->as_dict();
+  }
+
+  StateDict state_dict(std::string_view key) const {
+    StateDict tensors;
+    const DictNode* dict = this->dict(key);
+    if (dict == nullptr) return tensors;
+    for (const DictEntry& entry : dict->entries) {
+      if (!entry.key.is_string()) wrong_field(full_name(key), entry.key, "a string as key");
+      const std::string name(entry.key.as_string());
+      const TensorNode* node = entry.value.if_tensor();
+      if (node == nullptr || node->layout != TensorLayout::kStrided || node->quantizer) {
+        wrong_field(fmt::format("{}/{}", full_name(key), printable(name)), entry.value, "a dense tensor");
+      }
+      tensors.append(name, node->tensor);
+    }
+    return tensors;
+  }
+
+ private:
+  const DictNode& dict_;
+  std::string_view prefix_;
+};
+
+void read_optimizer(Checkpoint& checkpoint, const Fields& fields) {
+  const DictNode* optimizer = fields.dict("optimizer");
+  if (optimizer == nullptr) return;
+  const Value state = optimizer->get("state");
+  const Value groups = optimizer->get("param_groups");
+  if (!state.is_dict()) wrong_field("optimizer/state", state, "a dict");
+  if (groups.kind() != Kind::kList) wrong_field("optimizer/param_groups", groups, "a list");
+  for (const DictEntry& entry : state.as_dict().entries) {
+    if (!entry.key.if_int()) wrong_field("optimizer/state", entry.key, "a parameter index as key");
+    if (!entry.value.is_dict()) wrong_field("optimizer/state", entry.value, "a dict per parameter");
+  }
+  for (const Value& group : groups.as_sequence().items) {
+    if (!group.is_dict()) wrong_field("optimizer/param_groups", group, "a dict per group");
+  }
+  checkpoint.optimizer = *fields.find("optimizer");
+}
+
+void read_parents(Checkpoint& checkpoint, const Fields& fields) {
+  const Value* parents = fields.find("parents");
+  if (parents == nullptr) return;
+  if (!parents->is_sequence()) wrong_field("reprise/parents", *parents, "a list");
+  for (const Value& item : parents->as_sequence().items) {
+    if (!item.is_dict()) wrong_field("reprise/parents", item, "a dict per parent");
+    const Fields parent(item.as_dict(), "reprise/parents/");
+    const auto uuid = parent.uuid("uuid");
+    const auto relation = relation_from(parent.text("relation").value_or(""));
+    if (!uuid || !relation) fail(Code::kCorrupt, "field 'reprise/parents' has a parent without uuid or known relation");
+    checkpoint.parents.push_back({*uuid, *relation});
+  }
+}
+
+void read_additions(Checkpoint& checkpoint, const DictNode& dict) {
+  const Fields fields(dict, "reprise/");
+  checkpoint.run = fields.uuid("run");
+  read_parents(checkpoint, fields);
+  if (const DictNode* progress = fields.dict("progress")) {
+    const Fields p(*progress, "reprise/progress/");
+    checkpoint.progress = TrainingProgress{p.count("update").value_or(0), p.count("epoch").value_or(0),
+                                           p.count("samples_seen").value_or(0),
+                                           p.count("batch_cursor").value_or(0)};
+  }
+  checkpoint.random = fields.json_object("random");
+  checkpoint.scheduler = dict.get("scheduler");
+  checkpoint.scaler = dict.get("scaler");
+  checkpoint.ema = fields.state_dict("ema");
+  checkpoint.fingerprint = fields.digest("fingerprint");
+  if (const DictNode* ledger = fields.dict("ledger")) {
+    const Fields l(*ledger, "reprise/ledger/");
+    const auto update = l.count("update");
+    const auto chain = l.digest("chain");
+    if (!update || !chain) fail(Code::kCorrupt, "field 'reprise/ledger' lacks update or chain");
+    checkpoint.ledger = LedgerPosition{*update, *chain};
+  }
+  checkpoint.unmapped = dict.get("unmapped");
+}
+
+// Writes fields in a fixed order and leaves absent ones out.
+class Writer {
+ public:
+  Writer(Arena& arena, DictNode& dict) : arena_(arena), dict_(dict) {}
+
+  void value(std::string_view key, Value value) {
+    if (!value.is_none()) dict_.append(arena_, key, value);
+  }
+  void text(std::string_view key, std::string_view text) { value(key, arena_.string(text)); }
+  void count(std::string_view key, std::uint64_t number) {
+    if (number > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
+      fail(Code::kInternal, "'{}' = {} does not fit 63 bits", key, number);
+    }
+    value(key, Value::integer(static_cast<std::int64_t>(number)));
+  }
+  void json(std::string_view key, const Json& json) {
+    if (!json.empty()) text(key, dump_json(json));
+  }
+  void state_dict(std::string_view key, const StateDict& tensors) {
+    if (tensors.empty()) return;
+    const Value dict = arena_.dict(DictClass::kOrderedDict);
+    dict.as_dict().entries.reserve(arena_, tensors.size());
+    for (const auto& [name, tensor] : tensors) dict.as_dict().append(arena_, name, arena_.tensor(tensor));
+    value(key, dict);
+  }
+
+ private:
+  Arena& arena_;
+  DictNode& dict_;
+};
+
+Value additions_of(const Checkpoint& checkpoint, Arena& arena) {
+  const Value dict = arena.dict();
+  Writer writer(arena, dict.as_dict());
+  if (checkpoint.run) writer.text("run", checkpoint.run->text());
+  if (!checkpoint.parents.empty()) {
+    const Value list = arena.list();
+    for (const Parent& parent : checkpoint.parents) {
+      const Value item = arena.dict();
+      Writer fields(arena, item.as_dict());
+      fields.text("uuid", parent.uuid.text());
+      fields.text("relation", to_string(parent.relation));
+      list.as_sequence().items.push_back(arena, item);
+    }
+    writer.value("parents", list);
+  }
+  if (checkpoint.progress) {
+    const Value item = arena.dict();
+    Writer fields(arena, item.as_dict());
+    fields.count("update", checkpoint.progress->update);
+    fields.count("epoch", checkpoint.progress->epoch);
+    fields.count("samples_seen", checkpoint.progress->samples_seen);
+    fields.count("batch_cursor", checkpoint.progress->batch_cursor);
+    writer.value("progress", item);
+  }
+  writer.json("random", checkpoint.random);
+  writer.value("scheduler", checkpoint.scheduler);
+  writer.value("scaler", checkpoint.scaler);
+  writer.state_dict("ema", checkpoint.ema);
+  if (checkpoint.fingerprint) writer.text("fingerprint", checkpoint.fingerprint->hex());
+  if (checkpoint.ledger) {
+    const Value item = arena.dict();
+    Writer fields(arena, item.as_dict());
+    fields.count("update", checkpoint.ledger->update);
+    fields.text("chain", checkpoint.ledger->chain.hex());
+    writer.value("ledger", item);
+  }
+  writer.value("unmapped", checkpoint.unmapped);
+  return dict.as_dict().entries.empty() ? Value() : dict;
+}
+
+// A numpy scalar of a plain numeric dtype as a number; null when it is another one.
+Json numpy_number(const RecordNode& record) {
+  if (record.fields.size() != 2 || !record.fields[0].is_string()) return nullptr;
+  const std::string_view dtype = record.fields[0].as_string();
+  if (record.fields[1].kind() != Kind::kBytes) return nullptr;
+  const Bytes bytes = record.fields[1].as_bytes();
+  const auto is = [&](std::string_view code, std::size_t size) {
+    return dtype.ends_with(code) && !dtype.starts_with('>') && bytes.size() == size;
+  };
+  if (is("f8", 8)) return load_little<double>(bytes.data());
+  if (is("f4", 4)) return load_little<float>(bytes.data());
+  if (is("i8", 8)) return load_little<std::int64_t>(bytes.data());
+  if (is("i4", 4)) return load_little<std::int32_t>(bytes.data());
+  if (is("i2", 2)) return load_little<std::int16_t>(bytes.data());
+  if (is("i1", 1)) return load_little<std::int8_t>(bytes.data());
+  if (is("u8", 8)) return load_little<std::uint64_t>(bytes.data());
+  if (is("u4", 4)) return load_little<std::uint32_t>(bytes.data());
+  if (is("u2", 2)) return load_little<std::uint16_t>(bytes.data());
+  if (is("u1", 1)) return load_little<std::uint8_t>(bytes.data());
+  if (is("b1", 1)) return bytes[0] != std::byte{0};
+  return nullptr;
+}
+
+// Shared nodes are written out each time they occur, so a hostile tree of 60 lists
+// could double 60 times: a budget of nodes ends that.
+class PlainJson {
+ public:
+  Json convert(Value value, std::size_t depth);
+
+ private:
+  std::string key_text(Value key);
+  Json record(const RecordNode& record, std::size_t depth);
+  std::size_t budget_ = 1'000'000;
+};
+
+std::string PlainJson::key_text(Value key) {
+  if (const auto text = key.if_string()) return std::string(*text);
+  const Json json = convert(key, 0);
+  return json.is_string() ? json.get<std::string>() : dump_json(json);
+}
+
+Json PlainJson::record(const RecordNode& record, std::size_t depth) {
+  switch (record.record_class) {
+    case RecordClass::kNumpyScalar:
+      if (Json number = numpy_number(record); !number.is_null()) return number;
+      return "<numpy scalar>";
+    case RecordClass::kNumpyArray:
+      return "<numpy array>";
+    case RecordClass::kStorage:
+      return "<storage>";
+    case RecordClass::kPath: {
+      std::string path;
+      if (record.fields.size() == 2 && record.fields[1].is_sequence()) {
+        for (const Value& part : record.fields[1].as_sequence().items) {
+          if (!path.empty() && path != "/") path += '/';
+          path += key_text(part);
+        }
+      }
+      return path;
+    }
+    default: {
+      if (record.fields.size() == 1) return convert(record.fields[0], depth);
+      Json array = Json::array();
+      for (const Value& field : record.fields) array.push_back(convert(field, depth + 1));
+      return array;
+    }
+  }
+}
+
+Json PlainJson::convert(Value value, std::size_t depth) {
+  // Deeper than any configuration that people write; recursion ends here too.
+  if (depth > 60) return "<nested too deeply>";
+  if (budget_ == 0) return "<too large>";
+  --budget_;
+  switch (value.kind()) {
+    case Kind::kNone:
+      return nullptr;
+    case Kind::kBool:
+      return value.as_bool();
+    case Kind::kInt:
+      return value.as_int();
+    case Kind::kFloat:
+      return value.as_float();
+    case Kind::kString:
+      return std::string(value.as_string());
+    case Kind::kBigInt:
+      return "<integer over 64 bits>";
+    case Kind::kComplex:
+      return fmt::format("({}{:+}j)", value.as_complex().real(), value.as_complex().imag());
+    case Kind::kBytes:
+    case Kind::kByteArray:
+      return to_hex(value.as_bytes());
+    case Kind::kList:
+    case Kind::kTuple:
+    case Kind::kSet:
+    case Kind::kFrozenSet: {
+      Json array = Json::array();
+      for (const Value& item : value.as_sequence().items) array.push_back(convert(item, depth + 1));
+      return array;
+    }
+    case Kind::kDict: {
+      Json object = Json::object();
+      for (const DictEntry& entry : value.as_dict().entries) {
+        object[key_text(entry.key)] = convert(entry.value, depth + 1);
+      }
+      return object;
+    }
+    case Kind::kTensor:
+      return "<tensor>";
+    case Kind::kRecord:
+      return record(value.as_record(), depth);
+    case Kind::kGlobal:
+      return std::string(value.as_global());
+    case Kind::kOpaque:
+      return fmt::format("<{}>", value.as_opaque().name);
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+std::string_view to_string(CheckpointType type) {
+  return kTypes[static_cast<std::size_t>(type)].second;
+}
+
+std::optional<CheckpointType> checkpoint_type_from(std::string_view name) {
+  for (const auto& [type, text] : kTypes) {
+    if (text == name) return type;
+  }
+  return std::nullopt;
+}
+
+std::string_view to_string(Relation relation) {
+  return kRelations[static_cast<std::size_t>(relation)].second;
+}
+
+std::optional<Relation> relation_from(std::string_view name) {
+  for (const auto& [relation, text] : kRelations) {
+    if (text == name) return relation;
+  }
+  return std::nullopt;
+}
+
+std::vector<std::pair<std::string_view, const StateDict*>> Checkpoint::state_dicts() const {
+  switch (type) {
+    case CheckpointType::kDino:
+      return {{"student", &student}, {"teacher", &teacher}};
+    case CheckpointType::kSupervised:
+      return {{"backbone", &backbone}, {"head", &head}};
+    case CheckpointType::kModel:
+      return {{"model", &model}};
+  }
+  return {};
+}
+
+Checkpoint Checkpoint::from(const Document& document) {
+  if (!document.root.is_dict()) fail(Code::kCorrupt, "no checkpoint: the file holds {}", kind_name(document.root));
+  const DictNode& root = document.root.as_dict();
+  const Fields fields(root, "");
+
+  const auto version = fields.count("version");
+  if (!version) fail(Code::kCorrupt, "field 'version' is missing; migrate the file first");
+  if (*version > kSchemaVersion) {
+    fail(Code::kUnsupported, "schema version {} is newer than {}, the newest this build knows; use a newer Reprise",
+         *version, kSchemaVersion);
+  }
+  if (*version < kSchemaVersion) {
+    fail(Code::kUnsupported, "schema version {} must be upgraded first; run migrate", *version);
+  }
+
+  Checkpoint checkpoint;
+  checkpoint.arena = document.arena;
+  const auto type_name = fields.text("type");
+  const auto type = checkpoint_type_from(type_name.value_or(""));
+  if (!type) {
+    fail(Code::kCorrupt, "field 'type' is '{}', dino, supervised or model was expected",
+         printable(type_name.value_or(""), 80));
+  }
+  checkpoint.type = *type;
+  checkpoint.epoch = fields.count("epoch").value_or(0);
+  const auto uuid = fields.uuid("uuid");
+  if (!uuid) fail(Code::kCorrupt, "field 'uuid' is missing");
+  checkpoint.uuid = *uuid;
+  checkpoint.arch = fields.text("arch").value_or("");
+  checkpoint.arch_head = fields.text("arch_head");
+  checkpoint.uuid_backbone = fields.uuid("uuid_backbone");
+  checkpoint.student = fields.state_dict("student");
+  checkpoint.teacher = fields.state_dict("teacher");
+  checkpoint.backbone = fields.state_dict("backbone");
+  checkpoint.head = fields.state_dict("head");
+  checkpoint.model = fields.state_dict("model");
+  checkpoint.config = fields.json_object("config");
+  checkpoint.metrics = fields.json_object("metrics");
+  read_optimizer(checkpoint, fields);
+  checkpoint.loss_func = fields.state_dict("loss_func");
+  if (const DictNode* additions = fields.dict("reprise")) read_additions(checkpoint, *additions);
+  checkpoint.validate();
+  return checkpoint;
+}
+
+Document Checkpoint::to_document() const {
+  validate();
+  Document document;
+  // Values of this checkpoint are shared, so its arena has to outlive the document's.
+  Arena& target = *document.arena;
+  target.keep_alive(arena);
+  document.root = target.dict();
+  Writer writer(target, document.root.as_dict());
+  writer.count("version", kSchemaVersion);
+  writer.text("type", to_string(type));
+  writer.count("epoch", epoch);
+  writer.text("uuid", uuid.text());
+  if (!arch.empty()) writer.text("arch", arch);
+  if (arch_head) writer.text("arch_head", *arch_head);
+  if (uuid_backbone) writer.text("uuid_backbone", uuid_backbone->text());
+  for (const auto& [name, tensors] : state_dicts()) writer.state_dict(name, *tensors);
+  writer.text("config", dump_json(config));
+  writer.text("metrics", dump_json(metrics));
+  writer.value("optimizer", optimizer);
+  writer.state_dict("loss_func", loss_func);
+  writer.value("reprise", additions_of(*this, target));
+  return document;
+}
+
+void Checkpoint::validate() const {
+  const auto need = [&](bool ok, std::string_view what) {
+    if (!ok) fail(Code::kCorrupt, "a {} checkpoint {}", to_string(type), what);
+  };
+  need(!uuid.is_nil(), "needs a uuid");
+  switch (type) {
+    case CheckpointType::kDino:
+      need(!student.empty() || !teacher.empty(), "needs a student or a teacher");
+      need(backbone.empty() && head.empty() && model.empty(), "has no backbone, head or model of its own");
+      break;
+    case CheckpointType::kSupervised:
+      need(!head.empty(), "needs a head");
+      need(backbone.empty() == uuid_backbone.has_value(), "has exactly one of backbone and uuid_backbone");
+      need(student.empty() && teacher.empty() && model.empty(), "has no student, teacher or model");
+      break;
+    case CheckpointType::kModel:
+      need(!model.empty(), "needs a model");
+      need(student.empty() && teacher.empty() && backbone.empty() && head.empty(),
+           "has no student, teacher, backbone or head");
+      break;
+  }
+}
+
+Json to_plain_json(Value value) { return PlainJson().convert(value, 0); }
+
+}  // namespace reprise
