@@ -1,0 +1,7 @@
+#include "ckpt/base/version.h"
+
+namespace reprise {
+
+std::string_view version() { return REPRISE_VERSION; }
+
+}  // namespace reprise
