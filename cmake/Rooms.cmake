@@ -1,38 +1,46 @@
 # The three kinds of target there are.
 
-# reprise_room(NAME SOURCES a.cpp... [DEPENDS room...] [LIBS lib...] [PUBLIC_LIBS lib...])
+# reprise_room(NAME SOURCES a.cpp... [DEPENDS room...] [LIBS lib...] [PUBLIC_LIBS lib...] [TORCH])
 # A static library. DEPENDS are rooms its headers use. LIBS are foreign libraries that its .cpp
 # files alone include; PUBLIC_LIBS also appear in its headers. Includes start at the repository root.
+# TORCH, here and below: uses LibTorch, with the shared precompiled header.
 function(reprise_room name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;DEPENDS;LIBS;PUBLIC_LIBS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "TORCH" "" "SOURCES;DEPENDS;LIBS;PUBLIC_LIBS")
   reprise_check_arguments(reprise_room ${name})
   add_library(${name} STATIC ${arg_SOURCES})
   target_include_directories(${name} PUBLIC "${PROJECT_SOURCE_DIR}")
   target_link_libraries(${name}
     PUBLIC ${arg_DEPENDS} ${arg_PUBLIC_LIBS} Threads::Threads
     PRIVATE ${arg_LIBS} $<BUILD_INTERFACE:reprise_warnings>)
+  if(arg_TORCH)
+    reprise_use_torch(${name} PUBLIC)
+  endif()
 endfunction()
 
-# reprise_binary(NAME SOURCES a.cpp... DEPENDS room... [LIBS lib...])
+# reprise_binary(NAME SOURCES a.cpp... DEPENDS room... [LIBS lib...] [TORCH])
 # A program in build/<preset>/bin, installed as reprise-NAME.
 function(reprise_binary name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;DEPENDS;LIBS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "TORCH" "" "SOURCES;DEPENDS;LIBS")
   reprise_check_arguments(reprise_binary ${name})
   add_executable(${name} ${arg_SOURCES})
   target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}")
   target_link_libraries(${name} PRIVATE ${arg_DEPENDS} ${arg_LIBS} reprise_warnings)
+  if(arg_TORCH)
+    reprise_use_torch(${name} PRIVATE)
+  endif()
   install(PROGRAMS "$<TARGET_FILE:${name}>" DESTINATION "${CMAKE_INSTALL_BINDIR}"
           RENAME "reprise-${name}")
 endfunction()
 
 # reprise_test(NAME SOURCES a.cpp... DEPENDS room... [LIBS lib...] [LABELS label...]
-#              [TIMEOUT seconds] [BINARIES program...] [TOGETHER])
+#              [TIMEOUT seconds] [BINARIES program...] [TOGETHER] [TORCH])
 # A GoogleTest program. Each TEST becomes a CTest of its own, or with TOGETHER the whole program is
 # one CTest: use that where starting costs more than testing (LibTorch: half a second).
 # BINARIES are programs under test, built before and passed as REPRISE_BIN_<NAME> definitions.
 # LABELS: unit (default), interop, cli, slow, gpu.
 function(reprise_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "TOGETHER" "TIMEOUT" "SOURCES;DEPENDS;LIBS;LABELS;BINARIES")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "TOGETHER;TORCH" "TIMEOUT"
+                        "SOURCES;DEPENDS;LIBS;LABELS;BINARIES")
   reprise_check_arguments(reprise_test ${name})
   if(NOT BUILD_TESTING)
     return()
@@ -56,6 +64,9 @@ function(reprise_test name)
   endforeach()
   target_link_libraries(${name} PRIVATE ${arg_DEPENDS} ${arg_LIBS} GTest::gmock GTest::gtest_main
                         reprise_warnings)
+  if(arg_TORCH)
+    reprise_use_torch(${name} PRIVATE)
+  endif()
   if(arg_TOGETHER)
     add_test(NAME ${name} COMMAND ${name})
     set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT})
