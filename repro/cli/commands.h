@@ -1,0 +1,10 @@
+// The commands of the `repro` binary, each in a file of its own: cli/NAME.cpp defines add_NAME().
+#pragma once
+
+#include "ckpt/base/command_line.h"
+
+namespace reprise::repro {
+
+void add_keygen(CommandLine& app);
+
+}  // namespace reprise::repro

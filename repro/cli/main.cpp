@@ -1,0 +1,11 @@
+// The `repro` binary: what made a run, where two runs parted, and whether to trust one.
+#include "repro/cli/commands.h"
+
+int main(int argc, char** argv) {
+  using namespace reprise;
+  CommandLine app("repro",
+                  "Captures what a run was made of, finds where two runs parted and why, and signs "
+                  "and verifies runs.");
+  repro::add_keygen(app);
+  return app.run(argc, argv);
+}
