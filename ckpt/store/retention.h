@@ -1,0 +1,70 @@
+// Which old checkpoints may go: a plan, which is a value, and its execution.
+#pragma once
+
+#include "ckpt/store/checkpoint_list.h"
+#include "ckpt/store/run_directory.h"
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace reprise::store {
+
+// A checkpoint is kept when any rule keeps it. With no rule set nothing is removed.
+struct RetentionPolicy {
+  bool keep_best = false;                  // by the major metric
+  std::optional<std::uint64_t> keep_top;   // the best N by the major metric
+  std::optional<std::uint64_t> keep_last;  // the newest N
+  std::optional<std::uint64_t> every;      // ends of every K-th epoch,
+  std::uint64_t begin_epoch = 0;           //   counted from begin
+  std::optional<std::uint64_t> end_epoch;  //   to end, both inclusive
+  std::optional<std::chrono::seconds> younger_than;
+  // Rewrite what is kept, but for the newest, without optimizer and loss state.
+  bool drop_optimizer = false;
+
+  // Whether a rule is set that says what to keep.
+  bool keeps_something() const {
+    return keep_best || keep_top || keep_last || every || younger_than;
+  }
+};
+
+struct RetentionPlan {
+  struct Item {
+    CheckpointEntry entry;
+    std::string reason;       // "best by val/acc1", "backbone of runs/b/...", "older than the last 3"
+    std::uint64_t bytes = 0;  // that its removal or rewriting frees
+  };
+  std::vector<Item> removed;
+  std::vector<Item> kept;
+  std::vector<Item> reduced;  // kept, and rewritten without optimizer; bytes is an estimate
+
+  std::uint64_t bytes() const;
+};
+
+// UUIDs that a file names as backbone or parent, with the file that does.
+// Opens each checkpoint's metadata once.
+std::vector<std::pair<Uuid, std::filesystem::path>> referenced_by(
+    const std::vector<CheckpointEntry>& entries);
+
+// The plan for one run. A checkpoint that some file of `run`, of its sibling runs,
+// or of a run in `references` names as backbone or parent is kept whatever the
+// policy says; so are rolling saves, files that cannot be read, and the newest one.
+// Errors: kIo.
+RetentionPlan plan_retention(const RunDirectory& run, const RetentionPolicy& policy,
+                             const std::vector<RunDirectory>& references = {});
+
+// The same plan for a run that is being trained: `referenced` was collected once at
+// its start, so that no other run is opened after each save.
+RetentionPlan plan_retention(const RunDirectory& run, const RetentionPolicy& policy,
+                             const std::set<Uuid>& referenced);
+
+// Does what `plan` says: first makes every reduced file durable, then removes,
+// oldest first, then syncs the folder. Returns the bytes freed. A file that is gone
+// already is no error. Errors: kIo; what was not done yet is then left as it is.
+std::uint64_t execute(const RetentionPlan& plan);
+
+}  // namespace reprise::store
