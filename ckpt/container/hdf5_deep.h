@@ -1,0 +1,14 @@
+// A second opinion on a native checkpoint, by libhdf5.
+#pragma once
+
+#include "ckpt/container/hdf5.h"
+
+namespace reprise::container {
+
+// Opens the file with libhdf5 and compares each dataset that it finds, its type,
+// shape, place and bytes, with the tensor table, both ways. Call it only after
+// Hdf5Reader::verify() found nothing: libhdf5 trusts what it reads. Not for two
+// threads at once (nor is libhdf5). Cost: one more pass over all bytes.
+VerifyReport verify_deep(const Hdf5Reader& reader);
+
+}  // namespace reprise::container
