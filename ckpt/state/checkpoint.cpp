@@ -2,6 +2,7 @@
 
 #include "ckpt/base/error.h"
 
+#include <algorithm>
 #include <array>
 #include <limits>
 
@@ -76,7 +77,8 @@ class Fields {
     if (value == nullptr) return std::nullopt;
     const auto number = value->if_int();
     if (!number) wrong_field(full_name(key), *value, "an integer");
-    if (*number < 0) fail(Code::kCorrupt, "field '{}' is {}, at least 0 was expected", full_name(key), *number);
+    if (*number < 0)
+      fail(Code::kCorrupt, "field '{}' is {}, at least 0 was expected", full_name(key), *number);
     return static_cast<std::uint64_t>(*number);
   }
 
@@ -84,7 +86,9 @@ class Fields {
     const auto text = this->text(key);
     if (!text) return std::nullopt;
     const auto uuid = Uuid::parse(*text);
-    if (!uuid) fail(Code::kCorrupt, "field '{}' is '{}', a UUID was expected", full_name(key), printable(*text, 80));
+    if (!uuid)
+      fail(Code::kCorrupt, "field '{}' is '{}', a UUID was expected", full_name(key),
+           printable(*text, 80));
     return uuid;
   }
 
@@ -96,7 +100,7 @@ class Fields {
   // JSON kept as a string, as schema v5 has it.
   Json json_object(std::string_view key) const {
     const auto text = this->text(key);
-    if (!text) return Json::object();
+    if (!text) return nullptr;
     Json json;
     try {
       json = parse_json(*text);
@@ -123,7 +127,8 @@ class Fields {
       const std::string name(entry.key.as_string());
       const TensorNode* node = entry.value.if_tensor();
       if (node == nullptr || node->layout != TensorLayout::kStrided || node->quantizer) {
-        wrong_field(fmt::format("{}/{}", full_name(key), printable(name)), entry.value, "a dense tensor");
+        wrong_field(fmt::format("{}/{}", full_name(key), printable(name)), entry.value,
+                    "a dense tensor");
       }
       tensors.append(name, node->tensor);
     }
@@ -161,8 +166,22 @@ void read_parents(Checkpoint& checkpoint, const Fields& fields) {
     const Fields parent(item.as_dict(), "reprise/parents/");
     const auto uuid = parent.uuid("uuid");
     const auto relation = relation_from(parent.text("relation").value_or(""));
-    if (!uuid || !relation) fail(Code::kCorrupt, "field 'reprise/parents' has a parent without uuid or known relation");
+    if (!uuid || !relation)
+      fail(Code::kCorrupt, "field 'reprise/parents' has a parent without uuid or known relation");
     checkpoint.parents.push_back({*uuid, *relation});
+  }
+}
+
+// Fields that schema v5 always has and this checkpoint's source did not.
+void read_unknown(Checkpoint& checkpoint, const Fields& fields) {
+  const Value* unknown = fields.find("unknown");
+  if (unknown == nullptr) return;
+  if (!unknown->is_sequence()) wrong_field("reprise/unknown", *unknown, "a list of field names");
+  for (const Value& item : unknown->as_sequence().items) {
+    const std::string_view name = item.if_string().value_or("");
+    if (name == "epoch") checkpoint.epoch_known = false;
+    if (name == "config") checkpoint.config = nullptr;
+    if (name == "metrics") checkpoint.metrics = nullptr;
   }
 }
 
@@ -172,11 +191,13 @@ void read_additions(Checkpoint& checkpoint, const DictNode& dict) {
   read_parents(checkpoint, fields);
   if (const DictNode* progress = fields.dict("progress")) {
     const Fields p(*progress, "reprise/progress/");
-    checkpoint.progress = TrainingProgress{p.count("update").value_or(0), p.count("epoch").value_or(0),
-                                           p.count("samples_seen").value_or(0),
-                                           p.count("batch_cursor").value_or(0)};
+    checkpoint.progress =
+        TrainingProgress{p.count("update").value_or(0), p.count("epoch").value_or(0),
+                         p.count("samples_seen").value_or(0), p.count("batch_cursor").value_or(0),
+                         p.count("source_iteration")};
   }
-  checkpoint.random = fields.json_object("random");
+  if (Json random = fields.json_object("random"); !random.is_null())
+    checkpoint.random = std::move(random);
   checkpoint.scheduler = dict.get("scheduler");
   checkpoint.scaler = dict.get("scaler");
   checkpoint.ema = fields.state_dict("ema");
@@ -188,7 +209,10 @@ void read_additions(Checkpoint& checkpoint, const DictNode& dict) {
     if (!update || !chain) fail(Code::kCorrupt, "field 'reprise/ledger' lacks update or chain");
     checkpoint.ledger = LedgerPosition{*update, *chain};
   }
+  checkpoint.config_text = fields.text("config_text");
+  checkpoint.source = dict.get("source");
   checkpoint.unmapped = dict.get("unmapped");
+  read_unknown(checkpoint, fields);
 }
 
 // Writes fields in a fixed order and leaves absent ones out.
@@ -213,7 +237,8 @@ class Writer {
     if (tensors.empty()) return;
     const Value dict = arena_.dict(DictClass::kOrderedDict);
     dict.as_dict().entries.reserve(arena_, tensors.size());
-    for (const auto& [name, tensor] : tensors) dict.as_dict().append(arena_, name, arena_.tensor(tensor));
+    for (const auto& [name, tensor] : tensors)
+      dict.as_dict().append(arena_, name, arena_.tensor(tensor));
     value(key, dict);
   }
 
@@ -244,6 +269,8 @@ Value additions_of(const Checkpoint& checkpoint, Arena& arena) {
     fields.count("epoch", checkpoint.progress->epoch);
     fields.count("samples_seen", checkpoint.progress->samples_seen);
     fields.count("batch_cursor", checkpoint.progress->batch_cursor);
+    if (const auto iteration = checkpoint.progress->source_iteration)
+      fields.count("source_iteration", *iteration);
     writer.value("progress", item);
   }
   writer.json("random", checkpoint.random);
@@ -258,7 +285,17 @@ Value additions_of(const Checkpoint& checkpoint, Arena& arena) {
     fields.text("chain", checkpoint.ledger->chain.hex());
     writer.value("ledger", item);
   }
+  if (checkpoint.config_text) writer.text("config_text", *checkpoint.config_text);
+  writer.value("source", checkpoint.source);
   writer.value("unmapped", checkpoint.unmapped);
+  const Value unknown = arena.list();
+  const auto mark = [&](bool known, std::string_view field) {
+    if (!known) unknown.as_sequence().items.push_back(arena, arena.string(field));
+  };
+  mark(checkpoint.epoch_known, "epoch");
+  mark(!checkpoint.config.is_null(), "config");
+  mark(!checkpoint.metrics.is_null(), "metrics");
+  if (!unknown.as_sequence().items.empty()) writer.value("unknown", unknown);
   return dict.as_dict().entries.empty() ? Value() : dict;
 }
 
@@ -417,15 +454,40 @@ std::vector<std::pair<std::string_view, const StateDict*>> Checkpoint::state_dic
   return {};
 }
 
+std::optional<TrainingProgress> Checkpoint::resume_point() const {
+  if (optimizer.is_none()) return std::nullopt;
+  if (progress) return progress;
+  if (!epoch_known) return std::nullopt;
+  TrainingProgress derived;
+  derived.epoch = epoch;
+  const Value state = optimizer.as_dict().get("state");
+  for (const DictEntry& entry : state.as_dict().entries) {
+    const Value step = entry.value.as_dict().get("step");
+    std::int64_t count = step.if_int().value_or(0);
+    // PyTorch 2 counts in a float32 tensor without dimensions.
+    if (const TensorNode* node = step.if_tensor(); node != nullptr &&
+                                                   node->tensor.dtype() == DType::kFloat32 &&
+                                                   node->tensor.elements() == 1) {
+      const float number = load_little<float>(node->tensor.to_bytes().data());
+      if (number >= 0 && number < 1e9f) count = static_cast<std::int64_t>(number);
+    }
+    derived.update =
+        std::max(derived.update, static_cast<std::uint64_t>(std::max<std::int64_t>(count, 0)));
+  }
+  return derived;
+}
+
 Checkpoint Checkpoint::from(const Document& document) {
-  if (!document.root.is_dict()) fail(Code::kCorrupt, "no checkpoint: the file holds {}", kind_name(document.root));
+  if (!document.root.is_dict())
+    fail(Code::kCorrupt, "no checkpoint: the file holds {}", kind_name(document.root));
   const DictNode& root = document.root.as_dict();
   const Fields fields(root, "");
 
   const auto version = fields.count("version");
   if (!version) fail(Code::kCorrupt, "field 'version' is missing; migrate the file first");
   if (*version > kSchemaVersion) {
-    fail(Code::kUnsupported, "schema version {} is newer than {}, the newest this build knows; use a newer Reprise",
+    fail(Code::kUnsupported,
+         "schema version {} is newer than {}, the newest this build knows; use a newer Reprise",
          *version, kSchemaVersion);
   }
   if (*version < kSchemaVersion) {
@@ -478,8 +540,9 @@ Document Checkpoint::to_document() const {
   if (arch_head) writer.text("arch_head", *arch_head);
   if (uuid_backbone) writer.text("uuid_backbone", uuid_backbone->text());
   for (const auto& [name, tensors] : state_dicts()) writer.state_dict(name, *tensors);
-  writer.text("config", dump_json(config));
-  writer.text("metrics", dump_json(metrics));
+  // Readers of plain v5 expect an object even where nothing is known.
+  writer.text("config", config.is_null() ? "{}" : dump_json(config));
+  writer.text("metrics", metrics.is_null() ? "{}" : dump_json(metrics));
   writer.value("optimizer", optimizer);
   writer.state_dict("loss_func", loss_func);
   writer.value("reprise", additions_of(*this, target));
@@ -494,11 +557,12 @@ void Checkpoint::validate() const {
   switch (type) {
     case CheckpointType::kDino:
       need(!student.empty() || !teacher.empty(), "needs a student or a teacher");
-      need(backbone.empty() && head.empty() && model.empty(), "has no backbone, head or model of its own");
+      need(backbone.empty() && head.empty() && model.empty(),
+           "has no backbone, head or model of its own");
       break;
     case CheckpointType::kSupervised:
       need(!head.empty(), "needs a head");
-      need(backbone.empty() == uuid_backbone.has_value(), "has exactly one of backbone and uuid_backbone");
+      need(backbone.empty() || !uuid_backbone, "has a backbone or a uuid_backbone, not both");
       need(student.empty() && teacher.empty() && model.empty(), "has no student, teacher or model");
       break;
     case CheckpointType::kModel:

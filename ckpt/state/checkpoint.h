@@ -44,6 +44,8 @@ struct TrainingProgress {
   std::uint64_t epoch = 0;         // completed epochs
   std::uint64_t samples_seen = 0;  // over the whole run
   std::uint64_t batch_cursor = 0;  // global batches consumed in the epoch under way
+  // Position of a foreign trainer's data iterator (XDPX's train_i).
+  std::optional<std::uint64_t> source_iteration;
   bool operator==(const TrainingProgress&) const = default;
 };
 
@@ -59,6 +61,7 @@ struct LedgerPosition {
 struct Checkpoint {
   CheckpointType type = CheckpointType::kModel;
   std::uint64_t epoch = 0;  // completed epochs
+  bool epoch_known = true;  // false: an old file that does not say; `epoch` is 0
   Uuid uuid;                // of this save
   std::string arch;         // empty: unknown (some old files do not say)
   std::optional<std::string> arch_head;
@@ -68,8 +71,8 @@ struct Checkpoint {
   StateDict backbone, head;    // kSupervised
   StateDict model;             // kModel
 
-  Json config = Json::object();
-  Json metrics = Json::object();
+  Json config = Json::object();   // null: unknown
+  Json metrics = Json::object();  // null: unknown
   // {"state": {index: {name: tensor or scalar}}, "param_groups": [...]}, as
   // PyTorch's Optimizer.state_dict(); none when this save has no optimizer.
   Value optimizer;
@@ -85,13 +88,22 @@ struct Checkpoint {
   StateDict ema;
   std::optional<Digest> fingerprint;
   std::optional<LedgerPosition> ledger;
+  // A configuration that is a program in another language (mmcv's Python), verbatim.
+  std::optional<std::string> config_text;
+  // Dict: where an upgraded checkpoint came from (`dialect`, `schema`, `sha256` of the
+  // file) and, under `details`, what the upgrade understood and this schema has no
+  // field for. None for checkpoints that were born in version 5.
+  Value source;
   Value unmapped;  // dict of what an upgrade found and did not understand, or none
 
-  // Keeps optimizer, scheduler, scaler and unmapped alive.
+  // Keeps optimizer, scheduler, scaler, source and unmapped alive.
   std::shared_ptr<Arena> arena = std::make_shared<Arena>();
 
-  // Optimizer and progress are there: training can go on from here.
-  bool resumable() const { return !optimizer.is_none() && progress.has_value(); }
+  // Optimizer state is there, and where training stood is known: it can go on from here.
+  bool resumable() const { return resume_point().has_value(); }
+  // Where training would go on: `progress`, or for files of other writers the epoch
+  // with the largest step that the optimizer counted. Nothing when not resumable.
+  std::optional<TrainingProgress> resume_point() const;
 
   // The state dicts that this type has, in file order, with their names.
   std::vector<std::pair<std::string_view, const StateDict*>> state_dicts() const;
@@ -105,7 +117,8 @@ struct Checkpoint {
   Document to_document() const;
 
   // Throws kCorrupt when the fields contradict each other (a supervised save with
-  // both or neither of backbone and uuid_backbone, a dino one without student, ...).
+  // both backbone and uuid_backbone, a dino one without student, ...). A head whose
+  // backbone is not known passes: version-0 heads do not name theirs.
   void validate() const;
 };
 
