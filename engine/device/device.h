@@ -1,0 +1,25 @@
+// Where tensors are computed: "auto", "cpu", "cuda" or "cuda:1".
+#pragma once
+
+#include <c10/core/Device.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace reprise::engine {
+
+// The device that `spec` means here. "auto" takes a GPU where LibTorch finds one, else the
+// CPU; `local_rank` picks among the GPUs for "auto" and "cuda". Loads LibTorch's CUDA part
+// (seconds) only when `spec` can mean a GPU and a driver is present.
+// Errors: kUsage for an unknown spec; kNotFound for a GPU that is not there, saying what
+// was found (no driver, no CUDA build, fewer GPUs) and to use --device cpu.
+c10::Device choose_device(std::string_view spec, int local_rank = 0);
+
+// "cpu (AMD EPYC 9355, 2 threads)" or "cuda:0 (NVIDIA H100, 80 GiB)": for the first lines of a run.
+std::string describe_device(c10::Device device, unsigned threads);
+
+// Most memory in use so far in MiB: of the GPU's allocator, or resident memory of the process.
+std::uint64_t peak_memory_mib(c10::Device device);
+
+}  // namespace reprise::engine

@@ -1,0 +1,34 @@
+// The processes of a run, and how they exchange bytes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace reprise::engine {
+
+// Moves bytes between processes and never adds numbers: sums are ours, in a fixed order.
+// Every rank makes the same calls in the same order, from one thread.
+// Errors of all: kIo naming the rank that is gone or silent; the run can be resumed.
+class Communicator {
+ public:
+  virtual ~Communicator() = default;
+  virtual int rank() const = 0;
+  virtual int world() const = 0;
+  // Sends `out` to `partner` and fills `in` from it; both ranks call it. Equal lengths need not be.
+  virtual void exchange(int partner, std::span<const std::byte> out, std::span<std::byte> in) = 0;
+  // `all` is world() pieces of mine.size() bytes, in the order of ranks.
+  virtual void all_gather(std::span<const std::byte> mine, std::span<std::byte> all) = 0;
+  virtual void broadcast(std::span<std::byte> bytes, int root) = 0;
+  virtual void barrier() = 0;
+  // Tells the others that this process fails and why, so that they stop within seconds.
+  virtual void abandon(const std::string& reason) noexcept = 0;
+};
+
+// A run of one process.
+std::unique_ptr<Communicator> single_process();
+
+}  // namespace reprise::engine

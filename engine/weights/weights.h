@@ -1,0 +1,53 @@
+// The numbers of a network: parameters in one flat buffer, and BatchNorm's running statistics.
+#pragma once
+
+#include "ckpt/state/state_dict.h"
+#include "engine/torch_bridge/load_state.h"
+#include "engine/weights/layout.h"
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+namespace reprise::engine {
+
+// A network is a pure function of weights and input, so student, teacher and EMA are several
+// Weights of one network. Parameters are views of flat(); shared by all threads that compute
+// shards, and written only between updates. Movable; copies are made by clone().
+class Weights {
+ public:
+  // All zeros. `layout` is kept.
+  explicit Weights(std::shared_ptr<const Layout> layout, c10::Device device = c10::kCPU);
+  // As each parameter's Init says, by (seed, parameter name).
+  static Weights initialised(std::shared_ptr<const Layout> layout, std::uint64_t seed,
+                             c10::Device device = c10::kCPU);
+  // Same values in memory of its own.
+  Weights clone() const;
+
+  const Layout& layout() const { return *layout_; }
+  const std::shared_ptr<const Layout>& shared_layout() const { return layout_; }
+  // float32 [layout().flat_elements()]; padding is zero and stays so.
+  const at::Tensor& flat() const { return flat_; }
+  const at::Tensor& parameter(std::size_t index) const { return parameters_[index]; }
+  const std::vector<at::Tensor>& parameters() const { return parameters_; }
+  const at::Tensor& buffer(std::size_t index) const { return buffers_[index]; }
+  const std::vector<at::Tensor>& buffers() const { return buffers_; }
+
+  // With true, trainable parameters ask autograd for gradients: the weights that learn.
+  void require_gradients(bool on);
+
+  // Parameters and buffers by name, in state-dict order (torchvision's: a layer's parameters,
+  // then its buffers), restricted to names starting with `prefix`, which is kept.
+  std::vector<NamedTensor> named(std::string_view prefix = {}) const;
+
+ private:
+  std::shared_ptr<const Layout> layout_;
+  at::Tensor flat_;
+  std::vector<at::Tensor> parameters_;
+  std::vector<at::Tensor> buffers_;
+};
+
+}  // namespace reprise::engine
