@@ -1,0 +1,163 @@
+#include "ckpt/base/error.h"
+#include "train/option_table.h"
+
+#include <array>
+#include <random>
+
+namespace reprise::train {
+namespace {
+
+// Two options of which one source may give only one. A later source that gives either replaces
+// what an earlier one said about both.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 2> kEither = {{
+    {"batch-size", "batch-size-per-gpu"},
+    {"seed", "gen-seed"},
+}};
+
+// Whether a layer says `key`, and not by the value that means "not given": a printed
+// configuration holds every key.
+bool says(const OptionLayer& layer, std::string_view key) {
+  for (const auto& [spec, value] : layer.given) {
+    if (spec->key != key) continue;
+    if (const auto* flag = std::get_if<bool>(&value)) return *flag;
+    if (key == "batch-size-per-gpu") return value != OptionValue(std::int64_t{0});
+    return true;
+  }
+  return false;
+}
+
+void apply(Config& config, const OptionLayer& layer) {
+  for (const auto& [first, second] : kEither) {
+    if (says(layer, first) && says(layer, second)) {
+      fail(Code::kUsage, "{}: {} and {} contradict each other; give one of them", layer.origin,
+           first, second);
+    }
+  }
+  if (says(layer, "batch-size")) config.batch_size_per_gpu = 0;
+  if (says(layer, "batch-size-per-gpu")) config.batch_size.reset();
+  if (says(layer, "seed")) config.gen_seed = false;
+  for (const auto& [spec, value] : layer.given) set_option(config, *spec, value, layer.origin);
+}
+
+// A seed that a person can read out on the phone and that fits everywhere: 31 bits.
+std::int64_t draw_seed() {
+  std::random_device device;
+  return static_cast<std::int64_t>(device() & 0x7fffffffU);
+}
+
+std::int64_t usual_shards(std::int64_t batch) {
+  std::int64_t shards = 8;
+  while (batch % shards != 0) shards /= 2;
+  return shards;
+}
+
+void resolve_optimizer(Config& config) {
+  if (!config.lr) config.lr = config.optimizer == "sgd" ? 0.1 : 0.001;
+  if (!config.weight_decay) {
+    config.weight_decay =
+        config.optimizer == "adamw" ? 0.05 : (config.optimizer == "sgd" ? 0.0005 : 0.0);
+  }
+  if (config.min_lr > *config.lr) {
+    fail(Code::kUsage, "min-lr = {} is above lr = {}; lower it", config.min_lr, *config.lr);
+  }
+  if (config.warmup_epochs > static_cast<double>(config.epochs)) {
+    fail(Code::kUsage, "warmup-epochs = {} is more than epochs = {}; shorten the warm-up",
+         config.warmup_epochs, config.epochs);
+  }
+  if (config.schedule == "one-cycle" && config.warmup_epochs > 0) {
+    fail(Code::kUsage,
+         "schedule one-cycle has its own rise: leave warmup-epochs at 0, or take another schedule");
+  }
+  if (config.nesterov && (config.optimizer != "sgd" || config.momentum == 0)) {
+    fail(Code::kUsage, "nesterov needs optimizer sgd with a momentum");
+  }
+}
+
+void check_saving(const Config& config) {
+  if (config.save_best_only && config.save_last_only) {
+    fail(Code::kUsage, "save-best-only and save-last-only contradict each other; give one of them");
+  }
+  if (config.save_best_only && !config.validate) {
+    fail(Code::kUsage, "save-best-only needs evaluations; leave out no-validate");
+  }
+  if (config.keep_last > 0 && (config.save_best_only || config.save_last_only)) {
+    fail(Code::kUsage, "keep-last contradicts {}; give one of them",
+         config.save_best_only ? "save-best-only" : "save-last-only");
+  }
+  if (config.save_end != 0 && config.save_end < config.save_begin) {
+    fail(Code::kUsage, "save-end = {} is before save-begin = {}", config.save_end,
+         config.save_begin);
+  }
+  if (config.patience > 0 && !config.validate) {
+    fail(Code::kUsage, "patience needs evaluations; leave out no-validate");
+  }
+  if (config.tolerance > 0 && config.patience == 0) {
+    fail(Code::kUsage, "tolerance says what patience counts; give --patience N too");
+  }
+  const std::string& metric = config.major_metric;
+  if (metric != "auto" && !metric.ends_with(":max") && !metric.ends_with(":min")) {
+    fail(Code::kUsage, "major-metric = '{}': expected NAME:max or NAME:min, as val/acc1:max",
+         printable(metric));
+  }
+}
+
+void check_start(const Config& config) {
+  if (!config.resume_from.empty() && !config.load_from.empty()) {
+    fail(Code::kUsage,
+         "resume-from goes on with a run, load-from starts a new one; give one of them");
+  }
+  if (config.load_from.empty()) {
+    for (const auto& [value, name] : {std::pair(&config.take, "take"),
+                                      std::pair(&config.strip_prefix, "strip-prefix")}) {
+      if (!value->empty()) fail(Code::kUsage, "{} needs load-from", name);
+    }
+  }
+  if (!config.work_dir.empty() && !config.name.empty()) {
+    fail(Code::kUsage,
+         "work-dir is the run directory itself, name one below runs/; give one of them");
+  }
+  if (config.name.find("..") != std::string::npos || config.name.starts_with('/')) {
+    fail(Code::kUsage, "name = '{}' leads out of runs/; give --work-dir instead",
+         printable(config.name));
+  }
+}
+
+}  // namespace
+
+void resolve(Config& config) {
+  if (config.gen_seed) {
+    config.seed = draw_seed();
+    config.gen_seed = false;  // the drawn seed reproduces the run, drawing again would not
+  }
+  if (config.batch_size_per_gpu > 0) {
+    config.batch_size = config.batch_size_per_gpu;
+    config.batch_size_per_gpu = 0;
+  }
+  if (!config.batch_size) config.batch_size = 64;
+  if (!config.shards) config.shards = usual_shards(*config.batch_size);
+  if ((*config.shards & (*config.shards - 1)) != 0) {
+    fail(Code::kUsage, "shards = {} is no power of two; take {}", *config.shards,
+         usual_shards(*config.batch_size));
+  }
+  if (*config.batch_size % *config.shards != 0) {
+    fail(Code::kUsage, "batch-size = {} cannot be cut into shards = {} equal parts; take shards = {} "
+         "or batch-size = {}",
+         *config.batch_size, *config.shards, usual_shards(*config.batch_size),
+         (*config.batch_size / *config.shards + 1) * *config.shards);
+  }
+  if (config.val_split > 0 && !config.val_data.empty()) {
+    fail(Code::kUsage, "val-split and val-data contradict each other; give one of them");
+  }
+  resolve_optimizer(config);
+  check_saving(config);
+  check_start(config);
+}
+
+Config effective_config(const std::vector<OptionLayer>& layers) {
+  Config config;
+  for (const OptionLayer& layer : layers) apply(config, layer);
+  resolve(config);
+  return config;
+}
+
+}  // namespace reprise::train
