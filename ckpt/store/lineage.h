@@ -25,6 +25,7 @@ struct LineageEdge {
   std::size_t child = 0;  // indices into nodes
   std::size_t parent = 0;
   Relation relation = Relation::kLoaded;
+  bool operator==(const LineageEdge&) const = default;
 };
 
 // Nodes in order of discovery: files first, by run and age, then missing ones.

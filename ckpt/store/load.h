@@ -17,9 +17,9 @@ struct LoadOptions {
   bool verify = true;
   unsigned jobs = 0;  // as parallel_for takes it
   // For old files whose kind cannot be told from their content; see `migrate --help`.
-  std::string dialect;
-  std::string arch;
-  std::string arch_head;
+  std::string dialect = {};
+  std::string arch = {};
+  std::string arch_head = {};
 };
 
 // A checkpoint and where it came from. Tensors are lazy views of the file.

@@ -30,6 +30,7 @@ struct Metric {
   std::vector<std::uint64_t> updates;  // at which each value was measured; empty in foreign files
   std::optional<double> best;          // nothing until a finite value came
   std::uint64_t unchanged_for_epochs = 0;  // evaluations since the best one
+  Json others = Json::object();        // keys of other writers, kept as they are
 
   // Whether `value` would improve on the best so far. NaN never does.
   bool improves(double value) const;

@@ -29,13 +29,16 @@ enum class DirectoryMeans : std::uint8_t { kError, kLast };
 std::filesystem::path resolve(std::string_view path_or_reference,
                               DirectoryMeans directory = DirectoryMeans::kError);
 
-// The best of `entries`, with its value; nothing when none has a value. Opens every
-// file's metadata. `metric` empty: the major one.
+// A checkpoint and what it reached.
 struct BestCheckpoint {
   CheckpointEntry entry;
   std::string metric;
   double value = 0;
 };
+// All of `entries` that have a value, best first, the earlier of equals first; and the
+// first of them. Opens every file's metadata. `metric` empty: the major one.
+std::vector<BestCheckpoint> rank(const std::vector<CheckpointEntry>& entries,
+                                 std::string_view metric = {});
 std::optional<BestCheckpoint> find_best(const std::vector<CheckpointEntry>& entries,
                                         std::string_view metric = {});
 

@@ -2,13 +2,13 @@
 #pragma once
 
 #include "ckpt/store/checkpoint_list.h"
+#include "ckpt/store/references_to.h"
 #include "ckpt/store/run_directory.h"
 
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -45,22 +45,27 @@ struct RetentionPlan {
   std::uint64_t bytes() const;
 };
 
-// UUIDs that a file names as backbone or parent, with the file that does.
-// Opens each checkpoint's metadata once.
-std::vector<std::pair<Uuid, std::filesystem::path>> referenced_by(
-    const std::vector<CheckpointEntry>& entries);
-
-// The plan for one run. A checkpoint that some file of `run`, of its sibling runs,
-// or of a run in `references` names as backbone or parent is kept whatever the
-// policy says; so are rolling saves, files that cannot be read, and the newest one.
-// Errors: kIo.
+// The plan for one run. A checkpoint that some file of `run`, of its neighbours, or of
+// a run in `references` names as backbone or parent is kept whatever the policy says;
+// so are rolling saves, files that cannot be read, and the newest one. Opens the
+// metadata of every checkpoint in those runs. Errors: kIo.
 RetentionPlan plan_retention(const RunDirectory& run, const RetentionPolicy& policy,
                              const std::vector<RunDirectory>& references = {});
 
-// The same plan for a run that is being trained: `referenced` was collected once at
-// its start, so that no other run is opened after each save.
-RetentionPlan plan_retention(const RunDirectory& run, const RetentionPolicy& policy,
-                             const std::set<Uuid>& referenced);
+// The same during training, after each save: the runs around are looked at once, when
+// this is made, not each time. One thread at a time.
+class RetentionKeeper {
+ public:
+  RetentionKeeper(RunDirectory run, RetentionPolicy policy);
+  // Plans and executes. Call it when the newest save is durable. Returns what was done.
+  // Errors: kIo.
+  RetentionPlan apply() const;
+
+ private:
+  RunDirectory run_;
+  RetentionPolicy policy_;
+  Needs outside_;  // of neighbouring runs
+};
 
 // Does what `plan` says: first makes every reduced file durable, then removes,
 // oldest first, then syncs the folder. Returns the bytes freed. A file that is gone

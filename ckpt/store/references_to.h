@@ -1,0 +1,33 @@
+// Who needs a file: what checkpoints name as their backbone or parent.
+#pragma once
+
+#include "ckpt/store/run_directory.h"
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <vector>
+
+namespace reprise::store {
+
+// UUID of a needed checkpoint -> the files that need it, with the relation.
+struct Need {
+  std::filesystem::path by;
+  Relation relation = Relation::kBackbone;
+};
+using Needs = std::multimap<Uuid, Need>;
+
+// What `entries` refer to. Opens each file's metadata once, on all cores; a file that
+// cannot be read refers at least to the backbone in its name.
+Needs needs_of(const std::vector<CheckpointEntry>& entries);
+
+// The runs that may refer to files of `run`: itself, those beside it, and those one
+// level further out (the runs of other names, in runs/<name>/<time>).
+std::vector<RunDirectory> neighbours(const RunDirectory& run);
+
+// Where the rolling save `file` has to stay available because a head in a neighbouring
+// run names it as its backbone; nothing when none does. Reads folders, and the
+// metadata of `file` alone.
+std::optional<std::filesystem::path> persistent_path_if_referenced(const std::filesystem::path& file);
+
+}  // namespace reprise::store
