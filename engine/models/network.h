@@ -1,6 +1,7 @@
 // A network: a pure function of weights and images, and the names of those weights.
 #pragma once
 
+#include "engine/models/layers.h"
 #include "engine/models/pass.h"
 #include "engine/weights/weights.h"
 
@@ -10,6 +11,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace reprise::engine {
@@ -35,11 +37,14 @@ class Network {
   const std::shared_ptr<const Layout>& layout() const { return layout_; }
 
   // [batch, channels, side, side] -> [batch, feature_elements()].
-  virtual at::Tensor features(const Weights& weights, const at::Tensor& images, Pass& pass) const = 0;
+  virtual at::Tensor features(const Weights& weights, const at::Tensor& images,
+                              const Pass& pass) const = 0;
   virtual std::int64_t feature_elements() const = 0;
   // Head on features; features themselves when there is no head. float32.
-  at::Tensor head(const Weights& weights, const at::Tensor& features, Pass& pass) const;
-  at::Tensor forward(const Weights& weights, const at::Tensor& images, Pass& pass) const {
+  at::Tensor head(const Weights& weights, const at::Tensor& features,
+                  const Pass& pass) const;
+  at::Tensor forward(const Weights& weights, const at::Tensor& images,
+                     const Pass& pass) const {
     return head(weights, features(weights, images, pass), pass);
   }
 
@@ -55,14 +60,13 @@ class Network {
  protected:
   explicit Network(NetworkOptions options) : options_(std::move(options)) {}
   // Registers the linear head, if there is one; called last by a constructor.
-  void add_head(Layout& layout, std::string_view prefix, Init weight);
+  void add_head(Layout& layout, std::string_view prefix, Init weight, Init bias);
   void set_layout(Layout layout) { layout_ = std::make_shared<const Layout>(std::move(layout)); }
 
  private:
   NetworkOptions options_;
   std::shared_ptr<const Layout> layout_;
-  std::size_t head_weight_ = 0;
-  std::size_t head_bias_ = 0;
+  Linear head_;
 };
 
 // Errors: kUsage for an unknown architecture, with the nearest one; for an image size that is

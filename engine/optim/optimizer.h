@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace reprise::engine {
@@ -73,7 +73,34 @@ class Optimizer {
     double lr_factor = 1;
     bool decays = true;
   };
-  Optimizer(OptimizerOptions options, std::shared_ptr<const Layout> layout, c10::Device device);
+  // A run of elements within one parameter.
+  struct Slice {
+    std::int64_t offset = 0;  // in flat buffers
+    std::int64_t count = 0;
+    double lr = 0;            // of its group
+    double weight_decay = 0;
+    float gradient_scale = 1;
+    std::size_t parameter = 0;  // index in the layout
+    bool decays = true;
+  };
+  Optimizer(OptimizerOptions options, std::shared_ptr<const Layout> layout, c10::Device device,
+            std::vector<std::string> slots);
+
+  // Called once before the slices of a step, which are then updated in any order and on several
+  // threads. steps_ counts the step under way already.
+  virtual void begin(const at::Tensor& /*weights*/, const at::Tensor& /*gradient*/,
+                     const StepOptions& /*options*/, WorkerPool& /*pool*/) {}
+  virtual void update(const Slice& slice, float* weights, const float* gradient) = 0;
+  // The same in LibTorch's ops, for a whole parameter on a GPU.
+  virtual void update_on_device(const Slice& slice, at::Tensor weight, at::Tensor gradient) = 0;
+  // PyTorch's keys of a param_group besides lr, weight_decay and params.
+  virtual void describe_group(Arena& arena, DictNode& group) const = 0;
+  // Whether the state of each parameter counts steps (Adam does).
+  virtual bool counts_steps() const { return false; }
+
+  float* slot(std::size_t index) { return slots_[index].second.mutable_data_ptr<float>(); }
+  at::Tensor slot_slice(std::size_t index, const Slice& slice) const;
+  Slice slice_of(const Group& group, std::size_t parameter, const StepOptions& options) const;
 
   OptimizerOptions options_;
   std::shared_ptr<const Layout> layout_;
@@ -81,6 +108,8 @@ class Optimizer {
   std::vector<Group> groups_;
   std::uint64_t steps_ = 0;
   StepOptions last_;
+  // Name in PyTorch's state and flat values, zero before the first step.
+  std::vector<std::pair<std::string, at::Tensor>> slots_;
 };
 
 // Errors: kUsage for an unknown name, with the nearest one, or a value out of range.

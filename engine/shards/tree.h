@@ -6,10 +6,11 @@
 
 namespace reprise::engine {
 
-// An even number of leaves is cut in halves, an odd one after its largest power of two; a
-// node is left + right. For a power of two that is pairwise, adjacent first. Any run of
-// n / W leaves (W a power of two dividing n, aligned) is a subtree, so processes can own subtrees.
-// How many leaves the left half of `leaves` (>= 2) has.
+// How many of `leaves` (>= 2) are below the left child. An even number is cut in halves, an odd
+// one after the largest power of two below it; a node is left + right. For a power of two
+// that is pairwise, adjacent first. Every aligned run of leaves / W leaves (W a power of two
+// that divides their number) is a subtree: a process owns one and sums it without the others.
+// DO NOT CHANGE: the bits of every run are sums in this order.
 constexpr std::uint64_t left_leaves(std::uint64_t leaves) {
   if (leaves % 2 == 0) return leaves / 2;
   std::uint64_t power = 1;
@@ -17,7 +18,7 @@ constexpr std::uint64_t left_leaves(std::uint64_t leaves) {
   return power;
 }
 
-// The sum of numbers in that tree. NaN for none is not: an empty sum is 0.
+// The sum of numbers in that tree; 0 for none.
 double tree_sum(std::span<const double> values);
 
 }  // namespace reprise::engine

@@ -1,0 +1,17 @@
+// The top of the tree: sums over processes.
+#pragma once
+
+#include "engine/distributed/communicator.h"
+#include "engine/workers/worker_pool.h"
+
+#include <ATen/core/Tensor.h>
+
+namespace reprise::engine {
+
+// Replaces `flat` (float32, on every rank the sum of its subtree) by the sum over all ranks, in
+// the fixed tree: exchange with the partner at distance 1, 2, 4, ..., each time half of what is
+// left, then gather the pieces back. The bytes on the wire are those of a ring all-reduce:
+// 2 (W - 1) / W times the size. Errors: those of Communicator.
+void reduce_over_ranks(at::Tensor& flat, Communicator& communicator, WorkerPool& pool);
+
+}  // namespace reprise::engine

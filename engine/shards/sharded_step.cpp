@@ -1,0 +1,142 @@
+#include "engine/shards/sharded_step.h"
+
+#include "ckpt/base/error.h"
+#include "engine/determinism/determinism.h"
+#include "engine/shards/gradient_tree.h"
+#include "engine/shards/reduce.h"
+#include "engine/shards/running_statistics.h"
+#include "engine/shards/tree.h"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <span>
+#include <utility>
+
+namespace reprise::engine {
+
+struct ShardedStep::State {
+  ShardedStepOptions options;
+  std::shared_ptr<const Layout> layout;
+  c10::Device device;
+  WorkerPool& pool;
+  Communicator& communicator;
+  GradientTree tree;
+  // Per leaf of this process: loss, sums, moments; and the same of all processes.
+  std::size_t record_size = 0;
+  std::vector<double> local_records;
+  std::vector<double> records;
+  StepResult result;
+
+  State(const ShardedStepOptions& step_options, std::shared_ptr<const Layout> shared_layout,
+        c10::Device where, WorkerPool& threads, Communicator& processes)
+      : options(step_options),
+        layout(std::move(shared_layout)),
+        device(where),
+        pool(threads),
+        communicator(processes),
+        tree(layout, step_options.extra_elements, where, step_options.plan.local_leaves()) {
+    record_size = 1 + options.sums + static_cast<std::size_t>(layout->moment_elements());
+    local_records.resize(record_size * options.plan.local_leaves());
+    records.resize(record_size * options.plan.leaves());
+  }
+
+  void compute_leaf(const Weights& weights, const std::vector<at::Tensor>& trainable,
+                    std::uint64_t update, std::uint64_t local, const ShardFunction& function) {
+    const ShardPlan& plan = options.plan;
+    Shard shard;
+    shard.leaf = plan.first_leaf() + local;
+    shard.samples = plan.leaf_samples(shard.leaf);
+    shard.samples.first -= plan.local_samples().first;
+    shard.update_samples = plan.samples_per_update();
+    Moments moments(static_cast<std::size_t>(layout->moment_elements()), 0.0);
+    shard.pass.training = true;
+    shard.pass.seed = options.seed;
+    shard.pass.update = update;
+    shard.pass.shard = shard.leaf;
+    shard.pass.moments = &moments;
+    shard.pass.compute_type = options.compute_type;
+    shard.pass.activation_checkpointing = options.activation_checkpointing;
+    shard.sums.assign(options.sums, 0.0);
+    if (options.extra_elements > 0) {
+      shard.extra = at::zeros({options.extra_elements}, weights.flat().options());
+    }
+    at::Tensor loss = function(shard);
+    double* record = local_records.data() + local * record_size;
+    record[0] = loss.item<double>();
+    std::copy(shard.sums.begin(), shard.sums.end(), record + 1);
+    std::copy(moments.begin(), moments.end(), record + 1 + options.sums);
+    if (options.loss_scale != 1) loss = loss * options.loss_scale;
+    auto gradients = torch::autograd::grad({loss}, trainable, {}, /*retain_graph=*/false,
+                                           /*create_graph=*/false, /*allow_unused=*/true);
+    tree.add(local, std::move(gradients), std::move(shard.extra));
+  }
+};
+
+ShardedStep::ShardedStep(const ShardedStepOptions& options, std::shared_ptr<const Layout> layout,
+                         c10::Device device, WorkerPool& pool, Communicator& communicator) {
+  options.plan.validate();
+  if (options.plan.world != communicator.world() || options.plan.rank != communicator.rank()) {
+    fail(Code::kInternal, "the plan is for rank {} of {}, the process is rank {} of {}",
+         options.plan.rank, options.plan.world, communicator.rank(), communicator.world());
+  }
+  state_ = std::make_unique<State>(options, std::move(layout), device, pool, communicator);
+}
+
+ShardedStep::~ShardedStep() = default;
+
+void ShardedStep::set_loss_scale(double scale) { state_->options.loss_scale = scale; }
+
+const StepResult& ShardedStep::run(Weights& weights, std::uint64_t update,
+                                   const ShardFunction& function) {
+  State& state = *state_;
+  const ShardPlan& plan = state.options.plan;
+  state.result = {};
+  state.tree.reset();
+  std::vector<at::Tensor> trainable;
+  for (std::size_t i = 0; i < state.layout->parameters().size(); ++i) {
+    if (state.layout->parameters()[i].trainable) trainable.push_back(weights.parameter(i));
+  }
+  const auto leaf = [&](std::size_t local) {
+    translate_torch_errors(
+        [&] { state.compute_leaf(weights, trainable, update, local, function); });
+  };
+  if (state.device.is_cpu()) {
+    state.pool.run(plan.local_leaves(), leaf);
+  } else {
+    for (std::uint64_t local = 0; local < plan.local_leaves(); ++local) leaf(local);
+  }
+
+  at::Tensor sum = state.tree.sum();
+  reduce_over_ranks(sum, state.communicator, state.pool);
+  state.communicator.all_gather(std::as_bytes(std::span(state.local_records)),
+                                std::as_writable_bytes(std::span(state.records)));
+
+  // Small numbers are the same on all ranks from here on, and so is what is made of them.
+  std::vector<double> column(plan.leaves());
+  const auto sum_of_column = [&](std::size_t index) {
+    for (std::uint64_t i = 0; i < plan.leaves(); ++i) {
+      column[i] = state.records[i * state.record_size + index];
+    }
+    return tree_sum(column);
+  };
+  state.result.loss = sum_of_column(0);
+  for (std::size_t i = 0; i < state.options.sums; ++i) {
+    state.result.sums.push_back(sum_of_column(1 + i));
+  }
+  std::vector<double> moments;
+  for (std::uint64_t i = 0; i < plan.leaves(); ++i) {
+    const auto first = state.records.begin() + static_cast<std::ptrdiff_t>(
+                           i * state.record_size + 1 + state.options.sums);
+    moments.insert(moments.end(), first, first + state.layout->moment_elements());
+  }
+  fold_running_statistics(weights, moments);
+  state.result.gradient = sum.narrow(0, 0, state.layout->flat_elements());
+  if (state.options.extra_elements > 0) {
+    state.result.extra =
+        sum.narrow(0, state.layout->flat_elements(), state.options.extra_elements);
+  }
+  return state.result;
+}
+
+}  // namespace reprise::engine

@@ -1,0 +1,54 @@
+#include "engine/tasks/supervised.h"
+
+#include <ATen/ATen.h>
+
+namespace reprise::engine {
+namespace {
+
+// Memory of the loader as a tensor; nothing is freed with it.
+template <typename T>
+at::Tensor borrowed(const T* data, at::IntArrayRef shape, at::ScalarType type) {
+  return at::from_blob(const_cast<T*>(data), shape, at::TensorOptions(type));
+}
+
+// How many samples have their label first. A NaN is never first.
+double count_correct(const at::Tensor& outputs, const at::Tensor& labels) {
+  return outputs.detach().argmax(1).eq(labels).sum().item<double>();
+}
+
+}  // namespace
+
+TrainingBatch tensors_of(const Batch& batch, std::int64_t channels, c10::Device device,
+                         std::size_t view) {
+  const auto samples = static_cast<std::int64_t>(batch.ids.size());
+  const ImageSize size = batch.sizes[view];
+  TrainingBatch tensors;
+  tensors.images =
+      borrowed(batch.views[view].data(), {samples, channels, size.height, size.width}, at::kFloat)
+          .to(device);
+  if (batch.values.empty()) {
+    tensors.labels = borrowed(batch.labels.data(), {samples}, at::kLong).to(device);
+  } else {
+    const auto targets = static_cast<std::int64_t>(batch.values.size()) / samples;
+    tensors.values = borrowed(batch.values.data(), {samples, targets}, at::kFloat).to(device);
+  }
+  return tensors;
+}
+
+ShardFunction supervised(const Network& network, const Weights& weights, const Objective& objective,
+                         const TrainingBatch& batch) {
+  return [&](Shard& shard) {
+    const auto first = static_cast<std::int64_t>(shard.samples.first);
+    const auto count = static_cast<std::int64_t>(shard.samples.count);
+    const auto part = [&](const at::Tensor& whole) {
+      return whole.defined() ? whole.narrow(0, first, count) : whole;
+    };
+    const at::Tensor labels = part(batch.labels);
+    const at::Tensor outputs = network.forward(weights, part(batch.images), shard.pass);
+    if (!shard.sums.empty() && labels.defined()) shard.sums[0] = count_correct(outputs, labels);
+    return objective.loss_sum(outputs, labels, part(batch.values)) /
+           static_cast<double>(shard.update_samples);
+  };
+}
+
+}  // namespace reprise::engine

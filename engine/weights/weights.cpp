@@ -1,0 +1,61 @@
+#include "engine/weights/weights.h"
+
+#include <ATen/ATen.h>
+
+#include <span>
+#include <utility>
+
+namespace reprise::engine {
+
+Weights::Weights(std::shared_ptr<const Layout> layout, c10::Device device)
+    : layout_(std::move(layout)),
+      flat_(at::zeros({layout_->flat_elements()}, at::TensorOptions(at::kFloat).device(device))) {
+  const at::NoGradGuard no_gradients;
+  for (const ParameterSpec& spec : layout_->parameters()) {
+    parameters_.push_back(flat_.narrow(0, spec.offset, spec.elements).view(spec.shape).detach());
+  }
+  for (const BufferSpec& spec : layout_->buffers()) {
+    const auto type = at::TensorOptions(spec.integer ? at::kLong : at::kFloat);
+    buffers_.push_back(at::full(spec.shape, spec.initial, type.device(device)));
+  }
+}
+
+Weights Weights::initialised(std::shared_ptr<const Layout> layout, std::uint64_t seed,
+                             c10::Device device) {
+  Weights weights(std::move(layout));
+  float* flat = weights.flat_.mutable_data_ptr<float>();
+  for (const ParameterSpec& spec : weights.layout_->parameters()) {
+    initialise(std::span(flat + spec.offset, static_cast<std::size_t>(spec.elements)), spec.init,
+               seed, spec.name);
+  }
+  if (device.is_cpu()) return weights;
+  Weights there(weights.layout_, device);
+  there.flat_.copy_(weights.flat_);
+  return there;
+}
+
+Weights Weights::clone() const {
+  Weights copy(layout_, flat_.device());
+  copy.flat_.copy_(flat_);
+  for (std::size_t i = 0; i < buffers_.size(); ++i) copy.buffers_[i].copy_(buffers_[i]);
+  return copy;
+}
+
+void Weights::require_gradients(bool on) {
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    parameters_[i].set_requires_grad(on && layout_->parameters()[i].trainable);
+  }
+}
+
+std::vector<NamedTensor> Weights::named(std::string_view prefix) const {
+  std::vector<NamedTensor> all;
+  for (const Layout::Entry& entry : layout_->entries()) {
+    const std::string& name = entry.is_buffer ? layout_->buffers()[entry.index].name
+                                              : layout_->parameters()[entry.index].name;
+    if (!name.starts_with(prefix)) continue;
+    all.push_back({name, entry.is_buffer ? buffers_[entry.index] : parameters_[entry.index]});
+  }
+  return all;
+}
+
+}  // namespace reprise::engine
