@@ -93,8 +93,9 @@ class Hdf5Reader {
   VerifyReport verify(unsigned jobs = 0,
                       const std::function<void(std::uint64_t)>& on_bytes = {}) const;
 
+  struct Content;  // hdf5_content.h
+
  private:
-  struct Content;
   explicit Hdf5Reader(std::shared_ptr<const Content> content);
   std::shared_ptr<const Content> content_;
 };

@@ -26,12 +26,30 @@ class InPlaceStorage final : public Storage {
   std::shared_ptr<const void> owner_;
 };
 
+// A range of a file. Reading goes through the descriptor, not the mapping: pages that are
+// only copied do not become resident in this process, however large the file.
+class MappedStorage final : public Storage {
+ public:
+  MappedStorage(std::shared_ptr<const MappedFile> file, std::uint64_t offset, std::uint64_t size)
+      : file_(std::move(file)), offset_(offset), bytes_(file_->bytes().subspan(offset, size)) {}
+
+  std::uint64_t size_bytes() const override { return bytes_.size(); }
+  void read(std::uint64_t offset, MutableBytes out) const override {
+    file_->file().read(offset_ + offset, out);
+  }
+  Bytes in_place() const override { return bytes_; }
+
+ private:
+  std::shared_ptr<const MappedFile> file_;
+  std::uint64_t offset_;
+  Bytes bytes_;
+};
+
 }  // namespace
 
 std::shared_ptr<const Storage> mapped_storage(std::shared_ptr<const MappedFile> file,
                                               std::uint64_t offset, std::uint64_t size) {
-  const Bytes bytes = file->bytes().subspan(offset, size);
-  return std::make_shared<InPlaceStorage>(bytes, std::move(file));
+  return std::make_shared<MappedStorage>(std::move(file), offset, size);
 }
 
 std::shared_ptr<const Storage> owned_storage(std::vector<std::byte> bytes) {

@@ -1,0 +1,407 @@
+#include "ckpt/base/error.h"
+#include "ckpt/base/json.h"
+#include "ckpt/base/sha256.h"
+#include "ckpt/container/manifest.h"
+
+#include <fmt/format.h>
+
+#include <bit>
+#include <cmath>
+#include <unordered_map>
+#include <unordered_set>
+
+namespace reprise::container {
+
+namespace {
+
+// Longer components are cut: link names have to stay small for HDF5's heaps.
+constexpr std::size_t kLongestComponent = 800;
+constexpr std::int64_t kExactInDouble = std::int64_t{1} << 53;
+
+template <typename Words, typename Enum>
+std::string_view word(const Words& words, Enum value) {
+  return words[static_cast<std::size_t>(value)];
+}
+
+// Bytes of the UTF-8 character at the front of `text`, or 0.
+std::size_t utf8_length(std::string_view text) {
+  const auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned first = at(0);
+  if (first < 0x80) return 1;
+  const std::size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+  if (first < 0xc2 || first > 0xf4 || text.size() < length) return 0;
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((at(i) & 0xc0) != 0x80) return 0;
+  }
+  // Overlong forms, surrogates and numbers beyond U+10FFFF.
+  if ((first == 0xe0 && at(1) < 0xa0) || (first == 0xed && at(1) > 0x9f) ||
+      (first == 0xf0 && at(1) < 0x90) || (first == 0xf4 && at(1) > 0x8f)) {
+    return 0;
+  }
+  return length;
+}
+
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t length = utf8_length(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
+// Gives each child of one group a component of its own.
+class Components {
+ public:
+  std::string unique(std::string component) {
+    if (used_.insert(component).second) return component;
+    for (int n = 2;; ++n) {
+      std::string next = fmt::format("{}~{}", component, n);
+      if (used_.insert(next).second) return next;
+    }
+  }
+  void reserve(std::string_view component) { used_.emplace(component); }
+
+ private:
+  std::unordered_set<std::string> used_;
+};
+
+class Encoder {
+ public:
+  EncodedDocument encode(Value root) {
+    count(root, 0);
+    value(root, "");
+    return std::move(result_);
+  }
+
+ private:
+  // Finds the nodes that occur more than once; only they get an id.
+  void count(Value v, std::size_t depth) {
+    if (!has_children(v) && v.kind() != Kind::kByteArray) return;
+    if (depth > kDepthLimit) {
+      fail(Code::kUnsupported, "values are nested more than {} levels deep, which the native format "
+           "cannot hold", kDepthLimit);
+    }
+    if (++occurrences_[v.identity()] > 1) return;
+    for_each_child(v, [&](Value child) { count(child, depth + 1); });
+  }
+
+  static bool has_children(Value v) {
+    return v.is_sequence() || v.is_dict() || v.is_tensor() || v.kind() == Kind::kRecord ||
+           v.kind() == Kind::kOpaque;
+  }
+
+  template <typename Visit>
+  static void for_each_child(Value v, Visit visit) {
+    if (v.is_sequence()) {
+      for (const Value item : v.as_sequence().items) visit(item);
+    } else if (const DictNode* dict = v.if_dict()) {
+      for (const auto& [key, item] : dict->entries) {
+        visit(key);
+        visit(item);
+      }
+      visit(dict->factory);
+      visit(dict->attributes);
+    } else if (const TensorNode* tensor = v.if_tensor()) {
+      visit(tensor->attributes);
+      if (tensor->quantizer) {
+        visit(tensor->quantizer->scales);
+        visit(tensor->quantizer->zero_points);
+      }
+      visit(tensor->indices);
+      visit(tensor->plain_indices);
+      visit(tensor->values);
+    } else if (v.kind() == Kind::kRecord) {
+      for (const Value field : v.as_record().fields) visit(field);
+    } else if (const OpaqueNode* opaque = v.if_opaque()) {
+      visit(opaque->args);
+      visit(opaque->kwargs);
+      visit(opaque->state);
+      for (const Value item : opaque->items) visit(item);
+      for (const auto& [key, item] : opaque->entries) {
+        visit(key);
+        visit(item);
+      }
+    }
+  }
+
+  std::string& json() { return result_.json; }
+
+  void put(std::string_view text) {
+    if (json().size() + text.size() > kManifestLimit) {
+      fail(Code::kUnsupported, "what is not a tensor needs more than {} bytes of manifest; keep large "
+           "data in tensors", kManifestLimit);
+    }
+    json() += text;
+  }
+
+  void put_text(std::string_view text) {
+    if (is_utf8(text)) {
+      put(Json(std::string(text)).dump());
+    } else {
+      put(fmt::format(R"({{"string":"{}"}})", to_hex(as_bytes(text))));
+    }
+  }
+
+  void put_float(double value) {
+    if (std::isfinite(value)) {
+      std::string text = fmt::format("{}", value);  // shortest text that reads back exactly
+      if (text.find_first_of(".e") == std::string::npos) text += ".0";
+      put(text);
+    } else if (std::isinf(value)) {
+      put(value > 0 ? R"({"float":"inf"})" : R"({"float":"-inf"})");
+    } else {
+      put(fmt::format(R"({{"float":"nan:{:016x}"}})", std::bit_cast<std::uint64_t>(value)));
+    }
+  }
+
+  void put_int(std::int64_t value) {
+    const bool exact = value >= -kExactInDouble && value <= kExactInDouble;
+    put(exact ? fmt::format("{}", value) : fmt::format(R"({{"int":"{}"}})", value));
+  }
+
+  void put_hex(std::string_view key, Bytes bytes) { put(fmt::format(R"({{"{}":"{}"}})", key, to_hex(bytes))); }
+
+  void value(Value v, const std::string& path) {
+    switch (v.kind()) {
+      case Kind::kNone: return put("null");
+      case Kind::kBool: return put(v.as_bool() ? "true" : "false");
+      case Kind::kInt: return put_int(v.as_int());
+      case Kind::kBigInt: return put_hex("bigint", v.as_bytes());
+      case Kind::kFloat: return put_float(v.as_float());
+      case Kind::kComplex:
+        put(R"({"complex":[)");
+        put_float(v.as_complex().real());
+        put(",");
+        put_float(v.as_complex().imag());
+        return put("]}");
+      case Kind::kString: return put_text(v.as_string());
+      case Kind::kBytes: return put_hex("bytes", v.as_bytes());
+      case Kind::kGlobal:
+        put(R"({"global":)");
+        put_text(v.as_global());
+        return put("}");
+      default: break;
+    }
+    if (reference(v, path)) return;
+    put("{");
+    if (occurrences_[v.identity()] > 1) {
+      ids_.emplace(v.identity(), ids_.size());
+      put(fmt::format(R"("id":{},)", ids_.size() - 1));
+    }
+    if (v.kind() == Kind::kByteArray) {
+      put(fmt::format(R"("bytearray":"{}")", to_hex(v.as_bytes())));
+    } else if (v.is_sequence()) {
+      sequence(v, path);
+    } else if (const DictNode* dict = v.if_dict()) {
+      mapping(*dict, path);
+    } else if (const TensorNode* tensor_node = v.if_tensor()) {
+      tensor(*tensor_node, path);
+    } else if (v.kind() == Kind::kRecord) {
+      record(v.as_record(), path);
+    } else {
+      opaque(v.as_opaque(), path);
+    }
+    put("}");
+  }
+
+  // Writes a node that was written before as a reference to it. A tensor is listed
+  // under this name, too.
+  bool reference(Value v, const std::string& path) {
+    const auto known = ids_.find(v.identity());
+    if (known == ids_.end()) return false;
+    put(fmt::format(R"({{"ref":{})", known->second));
+    const TensorNode* node = v.if_tensor();
+    if (node != nullptr && node->layout == TensorLayout::kStrided) {
+      put(R"(,"tensor":)");
+      put_tensor_index(*node, path);
+    }
+    put("}");
+    return true;
+  }
+
+  static std::string join(const std::string& path, std::string_view component) {
+    return path.empty() ? std::string(component) : fmt::format("{}/{}", path, component);
+  }
+  // A companion of what lies at `path`, beside it.
+  static std::string companion(const std::string& path, std::string_view what) {
+    return fmt::format("{}@{}", path, what);
+  }
+
+  void sequence(Value v, const std::string& path) {
+    const auto index = static_cast<std::size_t>(v.kind()) - static_cast<std::size_t>(Kind::kList);
+    put(fmt::format(R"("{}":[)", kSequenceWords[index]));
+    std::size_t i = 0;
+    for (const Value item : v.as_sequence().items) {
+      if (i > 0) put(",");
+      value(item, join(path, fmt::format("{}", i++)));
+    }
+    put("]");
+  }
+
+  void mapping(const DictNode& dict, const std::string& path) {
+    put(fmt::format(R"("{}":)", word(kDictWords, dict.dict_class)));
+    Components components;
+    if (path == "reprise") {
+      // The container's own datasets live in the same group.
+      for (const std::string_view own : {"manifest", "tensors", "shapes", "digests", "names"}) {
+        components.reserve(own);
+      }
+    }
+    entries(dict.entries, path, components);
+    if (dict.dict_class == DictClass::kDefaultDict) {
+      put(R"(,"factory":)");
+      value(dict.factory, companion(path, "factory"));
+    }
+    if (!dict.attributes.is_none()) {
+      put(R"(,"state":)");
+      value(dict.attributes, companion(path, "attributes"));
+    }
+  }
+
+  void entries(const ArenaVector<DictEntry>& entries, const std::string& path, Components& components) {
+    put("[");
+    std::size_t i = 0;
+    for (const auto& [key, item] : entries) {
+      if (i > 0) put(",");
+      put("[");
+      value(key, join(path, fmt::format("@key{}", i)));
+      put(",");
+      if (has_children(item)) {
+        value(item, join(path, components.unique(component_of(key, i))));
+      } else {
+        value(item, path);
+      }
+      put("]");
+      ++i;
+    }
+    put("]");
+  }
+
+  static std::string component_of(Value key, std::size_t position) {
+    if (key.is_string()) return escape_component(key.as_string());
+    if (key.kind() == Kind::kInt) return fmt::format("{}", key.as_int());
+    return fmt::format("@{}", position);
+  }
+
+  void put_tensor_index(const TensorNode& node, const std::string& path) {
+    put(fmt::format("{}", result_.tensors.size()));
+    result_.tensors.push_back({path.empty() ? "@root" : path, node.tensor});
+  }
+
+  void tensor(const TensorNode& node, const std::string& path) {
+    put(R"("tensor":)");
+    if (node.layout == TensorLayout::kStrided) {
+      put_tensor_index(node, path);
+    } else {
+      put(fmt::format(R"(null,"layout":"{}","dtype":"{}","shape":[{}])", word(kLayoutWords, node.layout),
+                      name(node.dtype), fmt::join(node.shape, ",")));
+      if (node.coalesced) put(R"(,"coalesced":true)");
+      member("indices", node.indices, companion(path, "indices"));
+      member("plain_indices", node.plain_indices, companion(path, "plain_indices"));
+      member("values", node.values, companion(path, "values"));
+    }
+    if (node.parameter) put(R"(,"parameter":true)");
+    if (node.requires_grad) put(R"(,"requires_grad":true)");
+    if (!node.python_class.empty()) {
+      put(R"(,"class":)");
+      put_text(node.python_class);
+    }
+    member("state", node.attributes, companion(path, "attributes"));
+    if (node.quantizer) quantizer(*node.quantizer, path);
+  }
+
+  void quantizer(const Quantizer& q, const std::string& path) {
+    put(fmt::format(R"(,"quantizer":{{"per_channel":{},"scale":)", q.per_channel));
+    put_float(q.scale);
+    put(R"(,"zero_point":)");
+    put_int(q.zero_point);
+    put(R"(,"axis":)");
+    put_int(q.axis);
+    member("scales", q.scales, companion(path, "scales"));
+    member("zero_points", q.zero_points, companion(path, "zero_points"));
+    put("}");
+  }
+
+  void member(std::string_view key, Value v, const std::string& path) {
+    if (v.is_none()) return;
+    put(fmt::format(R"(,"{}":)", key));
+    value(v, path);
+  }
+
+  void record(const RecordNode& node, const std::string& path) {
+    put(fmt::format(R"("{}":[)", word(kRecordWords, node.record_class)));
+    std::size_t i = 0;
+    for (const Value field : node.fields) {
+      if (i > 0) put(",");
+      // A bare storage is one tensor and takes its owner's name.
+      value(field, node.fields.size() == 1 ? path : join(path, fmt::format("{}", i)));
+      ++i;
+    }
+    put("]");
+  }
+
+  void opaque(const OpaqueNode& node, const std::string& path) {
+    put(R"("opaque":)");
+    put_text(node.name);
+    member("args", node.args, join(path, "@args"));
+    member("kwargs", node.kwargs, join(path, "@kwargs"));
+    if (!node.items.empty()) {
+      put(R"(,"items":[)");
+      std::size_t i = 0;
+      for (const Value item : node.items) {
+        if (i > 0) put(",");
+        value(item, join(path, fmt::format("@items/{}", i++)));
+      }
+      put("]");
+    }
+    if (!node.entries.empty()) {
+      put(R"(,"entries":)");
+      Components components;
+      entries(node.entries, join(path, "@entries"), components);
+    }
+    if (node.has_state) {
+      put(R"(,"state":)");
+      value(node.state, join(path, "@state"));
+    }
+  }
+
+  EncodedDocument result_;
+  std::unordered_map<const void*, std::size_t> occurrences_;
+  std::unordered_map<const void*, std::size_t> ids_;
+};
+
+}  // namespace
+
+std::string escape_component(std::string_view key) {
+  if (key.empty()) return "%";
+  std::string out;
+  for (std::size_t i = 0; i < key.size();) {
+    const std::size_t length = utf8_length(key.substr(i));
+    const auto c = static_cast<unsigned char>(key[i]);
+    const bool odd = length == 0 || c < 0x20 || c == 0x7f || c == '/' || c == '%' || c == '@';
+    const bool dots = i == 0 && (key == "." || key == "..");
+    if (odd || dots) {
+      out += fmt::format("%{:02X}", c);
+      ++i;
+    } else {
+      out += key.substr(i, length);
+      i += length;
+    }
+  }
+  if (out.size() > kLongestComponent) {
+    const std::string mark = "~" + sha256(key).hex().substr(0, 32);
+    std::size_t keep = kLongestComponent - mark.size();
+    while (keep > 0 && (static_cast<unsigned char>(out[keep]) & 0xc0) == 0x80) --keep;
+    out = out.substr(0, keep) + mark;
+  }
+  return out;
+}
+
+EncodedDocument encode_manifest(Value root) { return Encoder().encode(root); }
+
+std::vector<NamedTensor> name_tensors(const Document& document) {
+  return encode_manifest(document.root).tensors;
+}
+
+}  // namespace reprise::container
