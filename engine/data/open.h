@@ -17,6 +17,8 @@ enum class Split { kTrain, kValidation };
 struct OpenOptions {
   // Keep decoded images in memory once read (generated ones once rendered).
   bool cache = false;
+  // What may be kept so; beyond it images are decoded each time.
+  std::uint64_t cache_limit_bytes = std::uint64_t{8} << 30;
   // Leave out images that do not decode: all are decoded once at opening, which is also
   // what makes sample ids, order and evaluation exact. Off: the first one stops the run.
   bool skip_bad = false;

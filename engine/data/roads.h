@@ -24,7 +24,7 @@ struct Box {
 // Everything known about one scene; planes are row-major [height, width].
 struct Scene {
   Image image;                         // RGB
-  float steering = 0;                  // wheel angle in radians, > 0 to the right, |x| < 0.6
+  float steering = 0;                  // of the steering wheel, radians, > 0 right, |x| < 2.5
   std::vector<float> depth_m;          // along the optical axis; kSkyDepth_m for the sky
   std::vector<std::uint8_t> drivable;  // 1: own carriageway, not covered by anything
   std::vector<std::uint8_t> thing;     // 0, or Thing of the nearest car or pedestrian
@@ -49,5 +49,8 @@ struct Frame {
   float steering = 0;
 };
 Frame render_image(std::uint64_t index, ImageSize size);
+
+// The angle of a scene without drawing it. About 5 us.
+float steering(std::uint64_t index);
 
 }  // namespace reprise::engine::roads

@@ -65,8 +65,4 @@ struct View {
 bool render_view(const Image& image, const View& view, MirrorRule mirror, Stream stream,
                  std::span<float> planes);
 
-// `image` scaled to exactly `size` with a triangle filter that widens when shrinking: the
-// same bytes as Pillow's Image.resize(..., BILINEAR).
-Image resize(const Image& image, ImageSize size);
-
 }  // namespace reprise::engine
