@@ -21,8 +21,9 @@ add_compile_options("-ffile-prefix-map=${PROJECT_SOURCE_DIR}=.")
 find_package(Threads REQUIRED)
 
 add_library(reprise_warnings INTERFACE)
+# GCC has to be told of -Wsign-conversion, which clang counts into -Wconversion.
 target_compile_options(reprise_warnings INTERFACE
-  -Wall -Wextra -Wshadow -Wconversion -Wnon-virtual-dtor -Wundef
+  -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor -Wundef
   $<$<BOOL:${REPRISE_WERROR}>:-Werror>)
 
 if(REPRISE_SANITIZE)

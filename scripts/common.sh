@@ -50,10 +50,10 @@ install_packages() {
     <(printf '%s\n' "$@" | sort -u) | tr '\n' ' ')
   [[ -n ${missing// /} ]] || return 0
   say "installing with apt: $missing"
-  local command=(env DEBIAN_FRONTEND=noninteractive apt-get)
+  local apt=(env DEBIAN_FRONTEND=noninteractive apt-get)
   # shellcheck disable=SC2086  # a list of package names
-  if ! { as_root "${command[@]}" update -q &&
-    as_root "${command[@]}" install -q -y --no-install-recommends $missing; } >&2; then
+  if ! { as_root "${apt[@]}" update -q &&
+    as_root "${apt[@]}" install -q -y --no-install-recommends $missing; } >&2; then
     die 11 "apt could not install: $missing- run this as root or with sudo, with network, or
 install them by hand"
   fi

@@ -315,7 +315,7 @@ int CommandLine::run_guarded(const std::vector<std::string>& arguments) {
   // Options common to all may stand before the command; they are parsed with it.
   std::size_t at = 0;
   while (at < arguments.size() && arguments[at].starts_with('-')) {
-    at += arguments[at] == "--jobs" || arguments[at] == "--color" ? 2 : 1;
+    at += arguments[at] == "--jobs" || arguments[at] == "--color" ? 2u : 1u;
   }
   if (at >= arguments.size()) {
     Command none(program_, summary_);

@@ -71,7 +71,7 @@ std::optional<Uuid> Uuid::parse(std::string_view text) {
 
 std::string Uuid::text() const {
   std::string out = to_hex(std::as_bytes(std::span(bytes_)));
-  for (const std::size_t position : {8, 13, 18, 23}) out.insert(position, 1, '-');
+  for (const std::size_t position : {8u, 13u, 18u, 23u}) out.insert(position, 1, '-');
   return out;
 }
 

@@ -1,6 +1,7 @@
 #include "ckpt/state/checkpoint.h"
 
 #include "ckpt/base/error.h"
+#include "ckpt/state/numpy_number.h"
 
 #include <algorithm>
 #include <array>
@@ -299,29 +300,6 @@ Value additions_of(const Checkpoint& checkpoint, Arena& arena) {
   return dict.as_dict().entries.empty() ? Value() : dict;
 }
 
-// A numpy scalar of a plain numeric dtype as a number; null when it is another one.
-Json numpy_number(const RecordNode& record) {
-  if (record.fields.size() != 2 || !record.fields[0].is_string()) return nullptr;
-  const std::string_view dtype = record.fields[0].as_string();
-  if (record.fields[1].kind() != Kind::kBytes) return nullptr;
-  const Bytes bytes = record.fields[1].as_bytes();
-  const auto is = [&](std::string_view code, std::size_t size) {
-    return dtype.ends_with(code) && !dtype.starts_with('>') && bytes.size() == size;
-  };
-  if (is("f8", 8)) return load_little<double>(bytes.data());
-  if (is("f4", 4)) return load_little<float>(bytes.data());
-  if (is("i8", 8)) return load_little<std::int64_t>(bytes.data());
-  if (is("i4", 4)) return load_little<std::int32_t>(bytes.data());
-  if (is("i2", 2)) return load_little<std::int16_t>(bytes.data());
-  if (is("i1", 1)) return load_little<std::int8_t>(bytes.data());
-  if (is("u8", 8)) return load_little<std::uint64_t>(bytes.data());
-  if (is("u4", 4)) return load_little<std::uint32_t>(bytes.data());
-  if (is("u2", 2)) return load_little<std::uint16_t>(bytes.data());
-  if (is("u1", 1)) return load_little<std::uint8_t>(bytes.data());
-  if (is("b1", 1)) return bytes[0] != std::byte{0};
-  return nullptr;
-}
-
 // Shared nodes are written out each time they occur, so a hostile tree of 60 lists
 // could double 60 times: a budget of nodes ends that.
 class PlainJson {
@@ -343,7 +321,8 @@ std::string PlainJson::key_text(Value key) {
 Json PlainJson::record(const RecordNode& record, std::size_t depth) {
   switch (record.record_class) {
     case RecordClass::kNumpyScalar:
-      if (Json number = numpy_number(record); !number.is_null()) return number;
+      if (const Value number = numpy_number(record); !number.is_none())
+        return convert(number, depth);
       return "<numpy scalar>";
     case RecordClass::kNumpyArray:
       return "<numpy array>";

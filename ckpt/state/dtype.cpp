@@ -83,9 +83,7 @@ bool is_floating(DType dtype) {
          (dtype >= DType::kFloat8E4M3FN && dtype <= DType::kFloat4E2M1FNx2);
 }
 
-bool is_complex(DType dtype) {
-  return dtype >= DType::kComplex32 && dtype <= DType::kComplex128;
-}
+bool is_complex(DType dtype) { return dtype >= DType::kComplex32 && dtype <= DType::kComplex128; }
 
 bool is_quantized(DType dtype) { return dtype >= DType::kQInt8; }
 

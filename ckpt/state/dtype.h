@@ -52,7 +52,7 @@ std::optional<DType> dtype_from_name(std::string_view name);
 std::optional<std::string_view> safetensors_name(DType dtype);
 std::optional<DType> dtype_from_safetensors_name(std::string_view name);
 
-bool is_floating(DType dtype);   // real floating point, any width
+bool is_floating(DType dtype);  // real floating point, any width
 bool is_complex(DType dtype);
 bool is_quantized(DType dtype);
 

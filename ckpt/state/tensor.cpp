@@ -11,8 +11,8 @@ namespace reprise {
 
 namespace {
 
-[[noreturn]] void refuse(DType dtype, const Shape& shape, const Shape& strides,
-                         std::int64_t offset, std::uint64_t storage_bytes) {
+[[noreturn]] void refuse(DType dtype, const Shape& shape, const Shape& strides, std::int64_t offset,
+                         std::uint64_t storage_bytes) {
   fail(Code::kCorrupt,
        "a {} tensor of shape [{}], strides [{}], offset {} does not lie in its storage of {} bytes",
        name(dtype), fmt::join(shape, ", "), fmt::join(strides, ", "), offset, storage_bytes);
@@ -62,7 +62,8 @@ Tensor Tensor::make(DType dtype, Shape shape, Shape strides, std::int64_t offset
   const std::uint64_t storage_bytes = storage ? storage->size_bytes() : 0;
   const auto width = static_cast<std::int64_t>(item_size(dtype));
   const std::int64_t elements = count_elements(shape);
-  if (shape.size() != strides.size() || offset < 0) refuse(dtype, shape, strides, offset, storage_bytes);
+  if (shape.size() != strides.size() || offset < 0)
+    refuse(dtype, shape, strides, offset, storage_bytes);
 
   // The last element touched bounds all of them, since strides are not negative.
   std::optional<std::int64_t> last = offset;

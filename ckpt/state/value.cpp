@@ -9,7 +9,9 @@ namespace reprise {
 
 namespace {
 
-[[noreturn]] void wrong_kind() { fail(Code::kInternal, "a Value was read as another kind than it is"); }
+[[noreturn]] void wrong_kind() {
+  fail(Code::kInternal, "a Value was read as another kind than it is");
+}
 
 constexpr std::size_t kLargestBlock = 1u << 20;
 
@@ -154,7 +156,8 @@ bool same_key(Value a, Value b) {
       if (a.identity() == b.identity()) return true;
       const auto x = a.as_sequence().items.span();
       const auto y = b.as_sequence().items.span();
-      return x.size() == y.size() && std::equal(x.begin(), x.end(), y.begin(), [](Value p, Value q) {
+      return x.size() == y.size() &&
+             std::equal(x.begin(), x.end(), y.begin(), [](Value p, Value q) {
                return p.kind() == Kind::kTuple ? p.identity() == q.identity() : same_key(p, q);
              });
     }
@@ -284,9 +287,7 @@ Value Arena::borrowed_string(std::string_view text) {
 
 Value Arena::bytes(Bytes bytes) { return borrowed_bytes(reprise::as_bytes(copy(as_text(bytes)))); }
 
-Value Arena::borrowed_bytes(Bytes bytes) {
-  return text(Kind::kBytes, bytes.data(), bytes.size());
-}
+Value Arena::borrowed_bytes(Bytes bytes) { return text(Kind::kBytes, bytes.data(), bytes.size()); }
 
 Value Arena::byte_array(Bytes bytes) {
   // At least one byte of its own, so that two empty ones differ in identity.

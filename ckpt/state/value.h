@@ -25,22 +25,22 @@ namespace reprise {
 enum class Kind : std::uint8_t {
   kNone,
   kBool,
-  kInt,        // fits 64 bits
-  kBigInt,     // any size, little-endian two's complement bytes
+  kInt,     // fits 64 bits
+  kBigInt,  // any size, little-endian two's complement bytes
   kFloat,
   kComplex,
-  kString,     // UTF-8 (lone surrogates as their three-byte form)
+  kString,  // UTF-8 (lone surrogates as their three-byte form)
   kBytes,
   kByteArray,  // mutable in Python: has identity
   kList,
   kTuple,
   kSet,
   kFrozenSet,
-  kDict,       // every dict-like class, see DictClass
+  kDict,  // every dict-like class, see DictClass
   kTensor,
-  kRecord,     // a library value with a known meaning, see RecordClass
-  kGlobal,     // a class or function, by name, never resolved
-  kOpaque,     // a construction that is recorded, not made
+  kRecord,  // a library value with a known meaning, see RecordClass
+  kGlobal,  // a class or function, by name, never resolved
+  kOpaque,  // a construction that is recorded, not made
 };
 
 enum class DictClass : std::uint8_t { kDict, kOrderedDict, kDefaultDict, kCounter, kNamespace };
@@ -55,7 +55,8 @@ enum class RecordClass : std::uint8_t {
   kStorage,       // a bare storage: (1-d tensor over all of it)
   kNumpyDType,    // numpy.dtype: (description), a string "<f4" or a list of [field, description]
   kNumpyScalar,   // (dtype description, bytes)
-  kNumpyArray,    // (dtype description, shape tuple, bytes in C order); for dtype object (description, shape, list of items)
+  kNumpyArray,    // (dtype description, shape tuple, bytes in C order); for dtype object
+                  // (description, shape, list of items)
   kDateTime,      // (ISO 8601 text)
   kDate,          // (ISO 8601 text)
   kTime,          // (ISO 8601 text)
@@ -187,7 +188,15 @@ struct DictNode {
   bool erase(std::string_view key);
 };
 
-enum class TensorLayout : std::uint8_t { kStrided, kSparseCoo, kSparseCsr, kSparseCsc, kSparseBsr, kSparseBsc, kMeta };
+enum class TensorLayout : std::uint8_t {
+  kStrided,
+  kSparseCoo,
+  kSparseCsr,
+  kSparseCsc,
+  kSparseBsr,
+  kSparseBsc,
+  kMeta
+};
 
 // How integers of a quantized tensor become numbers.
 struct Quantizer {
@@ -195,7 +204,7 @@ struct Quantizer {
   double scale = 1;
   std::int64_t zero_point = 0;
   std::int64_t axis = 0;
-  Value scales;       // tensors, per channel
+  Value scales;  // tensors, per channel
   Value zero_points;
 };
 
@@ -203,15 +212,16 @@ struct Quantizer {
 struct TensorNode {
   Tensor tensor;  // kStrided only; for other layouts dtype and shape are below
   TensorLayout layout = TensorLayout::kStrided;
-  bool parameter = false;      // torch.nn.Parameter
+  bool parameter = false;  // torch.nn.Parameter
   bool requires_grad = false;
-  bool coalesced = false;      // kSparseCoo
+  bool coalesced = false;  // kSparseCoo
   DType dtype = DType::kFloat32;
   Shape shape;
   std::string_view python_class;  // of a subclass, else empty
   Value attributes;               // dict of Python attributes, or none
   std::optional<Quantizer> quantizer;
-  Value indices, plain_indices, values;  // sparse layouts: tensors (compressed layouts: compressed, plain)
+  Value indices, plain_indices,
+      values;  // sparse layouts: tensors (compressed layouts: compressed, plain)
 };
 
 struct RecordNode {
@@ -221,11 +231,11 @@ struct RecordNode {
 
 // A call or an object of a class that the reader does not interpret.
 struct OpaqueNode {
-  std::string_view name;  // "module.qualified_name"
-  Value args;             // tuple, or none
-  Value kwargs;           // dict, or none
-  Value state;            // what BUILD set, or none
-  bool has_state = false; // BUILD may set None
+  std::string_view name;           // "module.qualified_name"
+  Value args;                      // tuple, or none
+  Value kwargs;                    // dict, or none
+  Value state;                     // what BUILD set, or none
+  bool has_state = false;          // BUILD may set None
   ArenaVector<Value> items;        // appended
   ArenaVector<DictEntry> entries;  // set
 };
@@ -313,7 +323,8 @@ struct Document {
 
   // Where it came from, for messages and reports.
   std::string path;
-  std::string container;  // "hdf5", "pth-zip", "pth-legacy", "pth-tar", "torchscript", "safetensors"
+  std::string
+      container;  // "hdf5", "pth-zip", "pth-legacy", "pth-tar", "torchscript", "safetensors"
 };
 
 }  // namespace reprise

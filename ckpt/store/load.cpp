@@ -2,22 +2,17 @@
 
 #include "ckpt/base/error.h"
 #include "ckpt/container/open.h"
+#include "ckpt/store/companion.h"
 #include "ckpt/store/reference.h"
 #include "ckpt/store/weights_file.h"
+#include "migrate/steps/upgrade.h"
 
 namespace reprise::store {
 
 namespace {
 
-// The version a document states, 0 when it states none.
-int schema_of(const Document& document) {
-  const DictNode* root = document.root.if_dict();
-  const auto version = root == nullptr ? std::nullopt : root->get("version").if_int();
-  if (!version) return 0;
-  if (*version < 0 || *version > 1'000'000) {
-    fail(Code::kCorrupt, "field 'version' is {}, 1 to {} was expected", *version, kSchemaVersion);
-  }
-  return static_cast<int>(*version);
+std::optional<std::string> if_given(const std::string& text) {
+  return text.empty() ? std::nullopt : std::optional(text);
 }
 
 }  // namespace
@@ -32,8 +27,16 @@ LoadedCheckpoint open_checkpoint(std::string_view path_or_reference, const LoadO
   try {
     loaded.container = document.container;
     if (is_weights_file(document)) document = from_weights_file(document);
-    loaded.schema = schema_of(document);
-    loaded.checkpoint = Checkpoint::from(document);
+    migrate::UpgradeOptions upgrade;
+    upgrade.dialect = if_given(options.dialect);
+    upgrade.arch = if_given(options.arch);
+    upgrade.arch_head = if_given(options.arch_head);
+    upgrade.file_digest = [&] { return sha256_file(loaded.path); };
+    upgrade.companion = open_companion(loaded.path);
+    const migrate::Upgraded upgraded = migrate::upgrade(document, upgrade);
+    loaded.schema = upgraded.schema.value_or(0);
+    loaded.dialect = upgraded.dialect.value_or("");
+    loaded.checkpoint = Checkpoint::from(upgraded.document);
   } catch (const Error& error) {
     throw error.at(loaded.path.native());
   }

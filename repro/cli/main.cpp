@@ -6,6 +6,9 @@ int main(int argc, char** argv) {
   CommandLine app("repro",
                   "Captures what a run was made of, finds where two runs parted and why, and signs "
                   "and verifies runs.");
+  repro::add_capture(app);
+  repro::add_run(app);
+  repro::add_diff(app);
   repro::add_keygen(app);
   return app.run(argc, argv);
 }

@@ -240,7 +240,8 @@ GitRepository::Index GitRepository::index() const {
 }
 
 std::vector<GitRepository::Difference> GitRepository::differences() const {
-  git_diff_options options = GIT_DIFF_OPTIONS_INIT;
+  git_diff_options options;
+  git_diff_options_init(&options, GIT_DIFF_OPTIONS_VERSION);
   options.flags = GIT_DIFF_INCLUDE_UNTRACKED | GIT_DIFF_RECURSE_UNTRACKED_DIRS |
                   GIT_DIFF_INCLUDE_TYPECHANGE | GIT_DIFF_INCLUDE_UNREADABLE |
                   GIT_DIFF_INCLUDE_UNREADABLE_AS_UNTRACKED | GIT_DIFF_SKIP_BINARY_CHECK;
@@ -287,7 +288,8 @@ std::optional<std::string> GitRepository::filtered(const std::string& path) cons
 }
 
 std::string GitRepository::patch_body(std::string_view before, std::string_view after) {
-  git_diff_options options = GIT_DIFF_OPTIONS_INIT;
+  git_diff_options options;
+  git_diff_options_init(&options, GIT_DIFF_OPTIONS_VERSION);
   options.flags = GIT_DIFF_SHOW_BINARY;
   options.context_lines = 3;
   git_patch* raw = nullptr;

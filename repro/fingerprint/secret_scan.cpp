@@ -306,6 +306,12 @@ std::optional<Range> check(std::string_view text, std::size_t begin, std::size_t
       return Range{end + colon + 1, password.size()};
     }
     case Hint::kName: {
+      // What a language model calls tokens is no secret: tokenizer, max_tokens, bos_token_id.
+      if (anchor.text == "token") {
+        for (const std::string_view next : {"iz", "s", "_id", "_type"}) {
+          if (text.substr(end).starts_with(next)) return std::nullopt;
+        }
+      }
       // To the end of the name: "SECRET" in AWS_SECRET_ACCESS_KEY.
       const std::size_t name_end = end + run(end, is_token);
       const auto value = assigned_value(text, name_end);

@@ -1,0 +1,398 @@
+#include "repro/fingerprint/fingerprint.h"
+
+#include "ckpt/base/error.h"
+#include "ckpt/base/file.h"
+#include "ckpt/base/uuid.h"
+#include "ckpt/base/version.h"
+#include "repro/fingerprint/difference.h"
+#include "repro/fingerprint/environment.h"
+#include "repro/fingerprint/gpu.h"
+#include "repro/fingerprint/machine.h"
+#include "repro/fingerprint/python.h"
+#include "repro/fingerprint/secret_scan.h"
+
+#include <fcntl.h>
+#include <link.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <ctime>
+#include <set>
+
+namespace reprise::fingerprint {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kStatementType = "https://in-toto.io/Statement/v1";
+constexpr std::string_view kPredicateType = "https://slsa.dev/provenance/v1";
+// The version of what stands in externalParameters and internalParameters.
+constexpr std::string_view kBuildTypePrefix = "urn:reprise:run:v";
+constexpr int kVersion = 1;
+constexpr std::uint64_t kFileLimit = 64u << 20;
+constexpr std::uint64_t kArgumentFileLimit = 16u << 20;
+constexpr std::size_t kListLimit = 1000;  // omissions and notes; the rest is counted
+
+std::string timestamp() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  gmtime_r(&now, &parts);
+  std::array<char, 32> text{};
+  std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text.data();
+}
+
+// Redacts every string below `json`, with the key it stands under as its name.
+void redact_all(Json& json, std::string_view name) {
+  if (json.is_string()) {
+    json = redact_value(name, json.get_ref<const std::string&>());
+  } else if (json.is_object()) {
+    for (auto& [key, value] : json.items()) redact_all(value, key);
+  } else if (json.is_array()) {
+    for (Json& value : json) redact_all(value, name);
+  }
+}
+
+// "--api-key VALUE" is an assignment over two arguments, "--api-key=VALUE" over one.
+Json redacted_command(const std::vector<std::string>& command) {
+  Json out = Json::array();
+  for (std::size_t i = 0; i < command.size(); ++i) {
+    const bool named = i > 0 && command[i - 1].starts_with("-") && !command[i].starts_with("-") &&
+                       command[i - 1].find('=') == std::string::npos;
+    out.push_back(named ? redact_value(command[i - 1], command[i]) : redact(command[i]));
+  }
+  return out;
+}
+
+// Scripts and configuration files on the command line, by content: they need not be in the
+// repository that the run starts in.
+Json argument_files(const std::vector<std::string>& command, const fs::path& directory) {
+  Json out = Json::object();
+  for (const std::string& argument : command) {
+    const fs::path path = directory / argument;
+    std::error_code error;
+    if (argument.empty() || argument.size() > 4096 || !fs::is_regular_file(path, error) || error ||
+        fs::file_size(path, error) > kArgumentFileLimit || error) {
+      continue;
+    }
+    out[printable(redact(argument))] = sha256_file(path).hex();
+  }
+  return out;
+}
+
+// File names, with versions, of the shared libraries loaded into this process.
+Json loaded_libraries() {
+  std::set<std::string> names;
+  dl_iterate_phdr(
+      [](dl_phdr_info* info, std::size_t, void* found) {
+        std::error_code error;
+        const fs::path path =
+            fs::canonical(info->dlpi_name == nullptr ? "" : info->dlpi_name, error);
+        if (!error) static_cast<std::set<std::string>*>(found)->insert(path.filename().native());
+        return 0;
+      },
+      &names);
+  return names;
+}
+
+Json omissions(const std::vector<Omission>& list) {
+  Json out = Json::array();
+  for (std::size_t i = 0; i < std::min(list.size(), kListLimit); ++i) {
+    out.push_back({{"path", printable(list[i].path, 4096)}, {"reason", printable(list[i].reason)}});
+  }
+  if (list.size() > kListLimit) {
+    out.push_back(
+        {{"path", "..."}, {"reason", fmt::format("and {} more", list.size() - kListLimit)}});
+  }
+  return out;
+}
+
+Json code_dependency(const CodeState& code) {
+  Json digest = Json::object();
+  if (!code.commit.empty()) digest["gitCommit"] = code.commit;
+  if (!code.tree.empty()) digest["gitTree"] = code.tree;
+  Json submodules = Json::object();
+  for (const Submodule& submodule : code.submodules) {
+    submodules[printable(submodule.path, 4096)] = {{"url", submodule.url},
+                                                   {"recorded", submodule.recorded},
+                                                   {"commit", submodule.commit},
+                                                   {"dirty", submodule.dirty},
+                                                   {"tree", submodule.tree}};
+  }
+  Json annotations = {{"root", printable(code.root.native(), 4096)},
+                      {"commit", code.commit},
+                      {"branch", printable(code.branch)},
+                      {"remote", printable(code.remote)},
+                      {"dirty", code.dirty},
+                      {"tree", code.tree},
+                      {"bare", code.bare},
+                      {"worktree", code.worktree},
+                      {"owned_by_another", code.owned_by_another},
+                      {"files", code.entries.size()},
+                      {"submodules", std::move(submodules)}};
+  if (!code.omitted.empty()) annotations["left_out_of_patch"] = omissions(code.omitted);
+  if (!code.notes.empty()) annotations["notes"] = omissions(code.notes);
+  const std::string place = code.remote.empty() ? "file://" + printable(code.root.native(), 4096)
+                                                : printable(code.remote);
+  return {{"name", "code"},
+          {"uri", "git+" + place},
+          {"digest", std::move(digest)},
+          {"annotations", std::move(annotations)}};
+}
+
+std::string invalid(const Json& statement) {
+  const auto is_object = [](const Json& from, const char* key) {
+    const auto at = from.find(key);
+    return at != from.end() && at->is_object();
+  };
+  const auto is_array = [](const Json& from, const char* key) {
+    const auto at = from.find(key);
+    return at != from.end() && at->is_array();
+  };
+  if (!is_object(statement, "predicate")) return "no predicate";
+  const Json& predicate = statement["predicate"];
+  if (!is_object(predicate, "buildDefinition")) return "no predicate.buildDefinition";
+  if (!is_object(predicate, "runDetails")) return "no predicate.runDetails";
+  const Json& definition = predicate["buildDefinition"];
+  for (const char* key : {"externalParameters", "internalParameters"}) {
+    if (!is_object(definition, key)) return fmt::format("no buildDefinition.{}", key);
+  }
+  if (!is_array(definition, "resolvedDependencies")) return "no resolvedDependencies";
+  for (const Json& dependency : definition["resolvedDependencies"]) {
+    if (!dependency.is_object() || !dependency.contains("name") ||
+        !dependency["name"].is_string()) {
+      return "a dependency without a name";
+    }
+    const std::string name = dependency["name"].get<std::string>();
+    if (!is_object(dependency, "digest")) return "dependency " + printable(name) + " has no digest";
+    if (name == "code" && !is_object(dependency, "annotations")) return "code has no annotations";
+    if (name.starts_with("data/") &&
+        (!dependency["digest"].contains("sha256") ||
+         (dependency.contains("annotations") && !is_object(dependency, "annotations")))) {
+      return "data set " + printable(name) + " has no SHA-256";
+    }
+  }
+  if (!is_array(predicate["runDetails"], "byproducts")) return "no runDetails.byproducts";
+  if (!is_array(predicate["runDetails"], "reprise_records")) return "no runDetails.reprise_records";
+  for (const Json& record : predicate["runDetails"]["reprise_records"]) {
+    if (!record.is_object() || !record.contains("id")) return "a record without an id";
+  }
+  return {};
+}
+
+// Holds the lock on a run directory, which all writers of its fingerprint take.
+class RunLock {
+ public:
+  explicit RunLock(const fs::path& run)
+      : descriptor_(::open(run.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+    if (descriptor_ < 0) fail_errno(errno, run.native());
+    while (flock(descriptor_, LOCK_EX) != 0) {
+      if (errno != EINTR) {
+        const int error = errno;
+        ::close(descriptor_);
+        fail_errno(error, run.native());
+      }
+    }
+  }
+  ~RunLock() { ::close(descriptor_); }
+  RunLock(const RunLock&) = delete;
+  RunLock& operator=(const RunLock&) = delete;
+
+ private:
+  int descriptor_;
+};
+
+void save(const fs::path& run, Json& statement) {
+  // The subject stands for the run: what a signature over this statement speaks about.
+  Json subject = Json::array();
+  subject.push_back({{"name", "fingerprint"}, {"digest", {{"sha256", digest(statement).hex()}}}});
+  for (const Json& byproduct : statement["predicate"]["runDetails"]["byproducts"]) {
+    subject.push_back({{"name", byproduct.at("name")}, {"digest", byproduct.at("digest")}});
+  }
+  statement["subject"] = std::move(subject);
+  write_text(run / kFileName, dump_json(statement, 2) + "\n");
+}
+
+// Leaves of `fields` that differ from the first process of the run.
+Json changes(const Json& first, const Json& now) {
+  Json out = Json::object();
+  for (const Difference& difference : differences(first, now)) out[difference.field] = difference.b;
+  return out;
+}
+
+}  // namespace
+
+Fingerprint capture(const Options& options) {
+  const fs::path directory = options.directory.empty() ? fs::current_path() : options.directory;
+  Fingerprint out;
+  Json dependencies = Json::array();
+  if (options.code) {
+    out.code = read_code_state(directory, options.code_options);
+    if (out.code) dependencies.push_back(code_dependency(*out.code));
+  }
+  for (const DataDigest& data : options.data) {
+    dependencies.push_back(
+        {{"name", "data/" + data.name},
+         {"uri", "file://" + printable(data.path, 4096)},
+         {"digest", {{"sha256", data.digest.hex()}}},
+         {"annotations",
+          {{"path", printable(data.path, 4096)}, {"files", data.files}, {"bytes", data.bytes}}}});
+  }
+
+  Json external = {{"command", redacted_command(options.command)},
+                   {"directory", printable(directory.native(), 4096)},
+                   {"files", argument_files(options.command, directory)}};
+  for (const auto& [key, value] :
+       {std::pair{"configuration", &options.configuration}, std::pair{"seeds", &options.seeds},
+        std::pair{"determinism", &options.determinism}}) {
+    external[key] = *value;
+    redact_all(external[key], key);
+  }
+  external["environment"] = describe_environment(options.environment);
+
+  Json hardware = describe_hardware();
+  hardware.update(describe_gpus());
+  Json software = describe_system();
+  software["reprise"] = version();
+  software["compiler"] = fmt::format("{} {}",
+#ifdef __clang__
+                                     "clang", __clang_version__
+#else
+                                     "gcc", __VERSION__
+#endif
+  );
+  software["libraries"] = loaded_libraries();
+  if (options.python) {
+    Json python = describe_python(options.command);
+    if (!python.empty()) software["python"] = std::move(python);
+  }
+  Json more = options.software;
+  redact_all(more, "software");
+  software.update(more);
+
+  out.statement = {
+      {"_type", kStatementType},
+      {"subject", Json::array()},
+      {"predicateType", kPredicateType},
+      {"predicate",
+       {{"buildDefinition",
+         {{"buildType", fmt::format("{}{}", kBuildTypePrefix, kVersion)},
+          {"externalParameters", std::move(external)},
+          {"internalParameters",
+           {{"hardware", std::move(hardware)},
+            {"software", std::move(software)},
+            {"job", describe_job()}}},
+          {"resolvedDependencies", std::move(dependencies)}}},
+        {"runDetails",
+         {{"builder", {{"id", "urn:reprise:repro"}, {"version", {{"reprise", version()}}}}},
+          {"metadata", {{"invocationId", Uuid::random().text()}, {"startedOn", timestamp()}}},
+          {"byproducts", Json::array()},
+          {"reprise_records", Json::array()}}}}}};
+  return out;
+}
+
+std::string record(const fs::path& run, const Fingerprint& fingerprint, const Record& record) {
+  make_directories(run);
+  const RunLock lock(run);
+  const std::string id = Uuid::random().text();
+  Json entry = {{"id", id},
+                {"kind", record.kind},
+                {"rank", record.rank},
+                {"world_size", record.world_size},
+                {"pid", getpid()},
+                {"started", timestamp()}};
+  const Json& software = fingerprint.statement.at("predicate")
+                             .at("buildDefinition")
+                             .at("internalParameters")
+                             .at("software");
+  if (software.contains("hostname")) entry["host"] = software["hostname"];
+  Json details = record.details;
+  redact_all(details, "details");
+  entry.update(details);
+
+  Json statement;
+  if (fs::exists(run / kFileName)) {
+    statement = load(run);
+    entry["differs"] = changes(statement, fingerprint.statement);
+  } else {
+    statement = fingerprint.statement;
+    if (fingerprint.code && !fingerprint.code->patch.empty()) {
+      write_text(run / kPatchName, fingerprint.code->patch);
+      statement["predicate"]["runDetails"]["byproducts"].push_back(
+          {{"name", kPatchName}, {"digest", {{"sha256", sha256(fingerprint.code->patch).hex()}}}});
+    }
+  }
+  statement["predicate"]["runDetails"]["reprise_records"].push_back(std::move(entry));
+  save(run, statement);
+  return id;
+}
+
+void finish(const fs::path& run, const std::string& id, int exit_code, double duration_s) {
+  const RunLock lock(run);
+  Json statement = load(run);
+  Json& details = statement["predicate"]["runDetails"];
+  for (Json& entry : details["reprise_records"]) {
+    if (entry["id"] != id) continue;
+    entry["finished"] = timestamp();
+    entry["exit_code"] = exit_code;
+    entry["duration_s"] = duration_s;
+    details["metadata"]["finishedOn"] = entry["finished"];
+  }
+  save(run, statement);
+}
+
+void add_byproduct(const fs::path& run, const std::string& name, const Digest& file_digest,
+                   const Json& annotations) {
+  const RunLock lock(run);
+  Json statement = load(run);
+  Json& byproducts = statement["predicate"]["runDetails"]["byproducts"];
+  Json kept = Json::array();
+  for (const Json& byproduct : byproducts) {
+    if (byproduct.value("name", "") != name) kept.push_back(byproduct);
+  }
+  kept.push_back(
+      {{"name", name}, {"digest", {{"sha256", file_digest.hex()}}}, {"annotations", annotations}});
+  byproducts = std::move(kept);
+  save(run, statement);
+}
+
+Json load(const fs::path& place) {
+  const fs::path path = fs::is_directory(place) ? place / kFileName : place;
+  const std::string text = read_text(path, kFileLimit);
+  Json statement;
+  try {
+    statement = parse_json(text);
+  } catch (const Error& error) {
+    throw error.at(path.native());
+  }
+  const auto text_of = [](const Json& json, const char* key) {
+    const auto at = json.is_object() ? json.find(key) : json.end();
+    return json.is_object() && at != json.end() && at->is_string() ? at->get<std::string>()
+                                                                   : std::string();
+  };
+  const std::string type = text_of(statement, "_type");
+  const std::string predicate_type = text_of(statement, "predicateType");
+  if (type.empty() || predicate_type.empty()) {
+    fail(Code::kCorrupt, "{}: no in-toto statement: _type or predicateType is missing",
+         path.native());
+  }
+  if (type != kStatementType || predicate_type != kPredicateType) {
+    fail(Code::kUnsupported, "{}: a {} with a {}; this version reads {} with {}", path.native(),
+         printable(type), printable(predicate_type), kStatementType, kPredicateType);
+  }
+  const std::string problem = invalid(statement);
+  if (!problem.empty()) fail(Code::kCorrupt, "{}: {}", path.native(), problem);
+  const std::string build_type = text_of(statement["predicate"]["buildDefinition"], "buildType");
+  if (build_type != fmt::format("{}{}", kBuildTypePrefix, kVersion)) {
+    const bool newer = build_type.starts_with(kBuildTypePrefix);
+    fail(newer ? Code::kUnsupported : Code::kCorrupt,
+         "{}: its build type is '{}', this version of reprise reads '{}{}'{}", path.native(),
+         printable(build_type), kBuildTypePrefix, kVersion,
+         newer ? "; a newer version wrote it: update reprise" : "");
+  }
+  return statement;
+}
+
+}  // namespace reprise::fingerprint

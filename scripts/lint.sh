@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# ./run lint: what a machine can say about style and faults. --fix formats instead of complaining;
+# --no-tidy leaves out clang-tidy (minutes); --torch adds the rooms that use LibTorch to clang-tidy
+# (their headers cost it 10 s a file).
+# shellcheck disable=SC2317  # the check_ functions are called through check
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/common.sh
+source scripts/common.sh
+
+fix=0 tidy=1 torch=0
+for argument in "$@"; do
+  case $argument in
+    --fix) fix=1 ;;
+    --no-tidy) tidy=0 ;;
+    --torch) torch=1 ;;
+    *) die 2 "lint takes --fix, --no-tidy, --torch; not '$argument'" ;;
+  esac
+done
+
+install_packages "${build_packages[@]}" "${lint_packages[@]}"
+
+status=0
+# check NAME COMMAND...: runs it, remembers a failure, goes on.
+check() {
+  local name=$1 started=$SECONDS
+  shift
+  if "$@"; then
+    say "lint: $name: ok ($((SECONDS - started)) s)"
+  else
+    say "lint: $name: FAILED"
+    status=1
+  fi
+}
+
+# Files git knows or would add: a new file is checked before it is committed.
+files() { git ls-files --cached --others --exclude-standard -- "$@"; }
+
+check_format() {
+  local options=(--dry-run -Werror)
+  ((fix)) && options=(-i)
+  files '*.h' '*.cpp' '*.cu' | xargs --no-run-if-empty clang-format "${options[@]}"
+}
+
+check_shell() {
+  local scripts
+  mapfile -t scripts < <(files | xargs grep -lE '^#!.*(bash|/sh)( |$)|^# shellcheck shell=' --)
+  shellcheck -x "${scripts[@]}"
+}
+
+# Words that have no place in a file that others read: notes to oneself, paths of one's machine,
+# where packages come from (the package managers know).
+check_words() {
+  local words='\b(TODO|FIXME|XXX|HACK)\b|(^|[^[:alnum:]_.])/(root|home/[a-z]+|work)/|index-url'
+  ! files | grep -vE '^scripts/lint\.sh$' | xargs -d '\n' grep -nIE "$words" --
+}
+
+check_text() {
+  ! files | grep -vE '\.(patch|diff|golden|txt)$|/(golden|damaged|fixtures)/' |
+    xargs -d '\n' grep -nIP '[ \t]+$|\r$' --
+}
+
+check_tidy() {
+  local preset=tools pattern='/(ckpt|migrate|repro|tests)/.*\.cpp$'
+  if ((torch)); then
+    preset=default pattern='\.cpp$'
+  fi
+  build "$preset"
+  run-clang-tidy -quiet -p "build/$preset" -j "$jobs" "$pattern" >"build/$preset/tidy.log" 2>&1 || {
+    grep -E '(warning|error):' "build/$preset/tidy.log" | sort -u >&2
+    say "the whole report: build/$preset/tidy.log"
+    return 1
+  }
+}
+
+check "formatting (clang-format)" check_format
+check "shell scripts (shellcheck)" check_shell
+check "words" check_words
+check "blanks at line ends" check_text
+check "layering" python3 -B tests/layering/check_layering.py .
+((tidy)) && check "static analysis (clang-tidy)" check_tidy
+exit "$status"
