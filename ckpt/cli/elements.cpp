@@ -298,9 +298,9 @@ std::uint64_t ulp_distance(DType dtype, Bytes a, Bytes b, std::size_t index) {
   if (const SmallFloat* format = small_float(dtype)) {
     const Table& table = table_of(*format);
     const int width = width_bits(*format);
-    const auto at = [&](Bytes bytes) {
-      return width == 16 ? load_little<std::uint16_t>(bytes.data() + 2 * index)
-                         : load_little<std::uint8_t>(bytes.data() + index);
+    const auto at = [&](Bytes bytes) -> std::uint32_t {
+      if (width == 16) return load_little<std::uint16_t>(bytes.data() + 2 * index);
+      return load_little<std::uint8_t>(bytes.data() + index);
     };
     const std::uint32_t x = at(a);
     const std::uint32_t y = at(b);
