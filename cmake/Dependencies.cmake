@@ -9,6 +9,7 @@ find_package(PNG REQUIRED)
 
 # pkg-config where the distribution's CMake package is missing or asks for more than the library.
 pkg_check_modules(hdf5 REQUIRED IMPORTED_TARGET hdf5)
+pkg_check_modules(libdeflate REQUIRED IMPORTED_TARGET libdeflate)
 pkg_check_modules(libzip REQUIRED IMPORTED_TARGET libzip)
 pkg_check_modules(libgit2 REQUIRED IMPORTED_TARGET libgit2)
 pkg_check_modules(turbojpeg REQUIRED IMPORTED_TARGET libturbojpeg)

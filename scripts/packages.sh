@@ -4,7 +4,7 @@
 build_packages=(
   build-essential cmake ninja-build ccache mold pkg-config git ca-certificates
   libssl-dev libfmt-dev nlohmann-json3-dev libcli11-dev libtomlplusplus-dev
-  libhdf5-dev libzip-dev libgit2-dev libjpeg-dev libturbojpeg0-dev libpng-dev libgloo-dev
+  libhdf5-dev libzip-dev libdeflate-dev libgit2-dev libjpeg-dev libturbojpeg0-dev libpng-dev libgloo-dev
   libgtest-dev libgmock-dev
   python3-venv
 )

@@ -33,13 +33,18 @@ enum class DType : std::uint8_t {
   kFloat8E5M2FNUZ,
   kFloat8E8M0FNU,
   kFloat4E2M1FNx2,  // two 4-bit values a byte; shapes count bytes
+  kBits1x8,         // uninterpreted bits, as old quantization tools kept them
+  kBits2x4,
+  kBits4x2,
+  kBits8,
+  kBits16,
   kQInt8,
   kQUInt8,
   kQInt32,
   kQUInt4x2,
   kQUInt2x4,
 };
-inline constexpr std::size_t kDTypeCount = 27;
+inline constexpr std::size_t kDTypeCount = 32;
 
 // Bytes of one element.
 std::size_t item_size(DType dtype);

@@ -3,40 +3,23 @@
 #include "ckpt/base/error.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <limits>
+#include <new>
 
 namespace reprise {
 
 namespace {
 
-[[noreturn]] void wrong_kind() {
-  fail(Code::kInternal, "a Value was read as another kind than it is");
-}
-
 constexpr std::size_t kLargestBlock = 1u << 20;
+// From this size on a run has a block of its own; below it, runs share blocks.
+constexpr std::size_t kLargeRun = 1u << 16;
+// Before such a run: where it is among the large ones. Keeps it aligned to 16.
+constexpr std::size_t kLargeHeader = 16;
 
 }  // namespace
 
-Value Value::boolean(bool value) {
-  Value v;
-  v.kind_ = Kind::kBool;
-  v.integer_ = value ? 1 : 0;
-  return v;
-}
-
-Value Value::integer(std::int64_t value) {
-  Value v;
-  v.kind_ = Kind::kInt;
-  v.integer_ = value;
-  return v;
-}
-
-Value Value::real(double value) {
-  Value v;
-  v.kind_ = Kind::kFloat;
-  v.real_ = value;
-  return v;
-}
+void Value::wrong_kind() { fail(Code::kInternal, "a Value was read as another kind than it is"); }
 
 bool Value::as_bool() const {
   if (kind_ != Kind::kBool) wrong_kind();
@@ -58,11 +41,6 @@ std::complex<double> Value::as_complex() const {
   return *static_cast<const std::complex<double>*>(pointer_);
 }
 
-std::string_view Value::as_string() const {
-  if (kind_ != Kind::kString) wrong_kind();
-  return {static_cast<const char*>(pointer_), length_};
-}
-
 Bytes Value::as_bytes() const {
   if (kind_ != Kind::kBytes && kind_ != Kind::kByteArray && kind_ != Kind::kBigInt) wrong_kind();
   return {static_cast<const std::byte*>(pointer_), length_};
@@ -71,16 +49,6 @@ Bytes Value::as_bytes() const {
 std::string_view Value::as_global() const {
   if (kind_ != Kind::kGlobal) wrong_kind();
   return {static_cast<const char*>(pointer_), length_};
-}
-
-SequenceNode& Value::as_sequence() const {
-  if (!is_sequence()) wrong_kind();
-  return *static_cast<SequenceNode*>(const_cast<void*>(pointer_));
-}
-
-DictNode& Value::as_dict() const {
-  if (kind_ != Kind::kDict) wrong_kind();
-  return *static_cast<DictNode*>(const_cast<void*>(pointer_));
 }
 
 TensorNode& Value::as_tensor() const {
@@ -126,45 +94,76 @@ const void* Value::identity() const {
     case Kind::kNone:
     case Kind::kBool:
     case Kind::kInt:
-    case Kind::kFloat:
-      return nullptr;
-    default:
-      return pointer_;
+    case Kind::kFloat: return nullptr;
+    default: return pointer_;
   }
 }
 
-bool same_key(Value a, Value b) {
-  const auto number = [](Value v) -> std::optional<double> {
-    if (const auto flag = v.if_bool()) return *flag ? 1.0 : 0.0;
-    return v.if_number();
-  };
-  if (a.kind() == Kind::kInt && b.kind() == Kind::kInt) return a.as_int() == b.as_int();
-  if (const auto x = number(a), y = number(b); x && y) return *x == *y;
+namespace {
+
+constexpr std::uint64_t kWorkOfOneComparison = 1'000'000;
+constexpr int kDeepestTupleKey = 100;
+
+// Whether an integer and a double are the same number, without rounding either.
+bool same_number(std::int64_t integer, double real) {
+  // 2^63 is exact as a double; every double below it in magnitude converts exactly.
+  if (!(real >= -9223372036854775808.0 && real < 9223372036854775808.0)) return false;
+  const auto truncated = static_cast<std::int64_t>(real);
+  return truncated == integer && static_cast<double>(truncated) == real;
+}
+
+std::optional<std::int64_t> integer_key(Value v) {
+  if (const auto flag = v.if_bool()) return *flag ? 1 : 0;
+  return v.if_int();
+}
+
+bool same_bytes(Bytes a, Bytes b, std::uint64_t& work) {
+  if (a.size() != b.size()) return false;
+  if (a.data() == b.data()) return true;
+  work -= std::min<std::uint64_t>(work, a.size() / 64);
+  return std::ranges::equal(a, b);
+}
+
+bool same_key_at(Value a, Value b, std::uint64_t& work, int depth) {
+  if (work == 0 || depth > kDeepestTupleKey) {
+    fail(Code::kUnsupported, "dict keys are tuples too large or too deep to compare");
+  }
+  --work;
+  const auto x = integer_key(a), y = integer_key(b);
+  if (x && y) return *x == *y;
+  if (x && b.kind() == Kind::kFloat) return same_number(*x, b.as_float());
+  if (y && a.kind() == Kind::kFloat) return same_number(*y, a.as_float());
   if (a.kind() != b.kind()) return false;
   switch (a.kind()) {
-    case Kind::kNone:
-      return true;
-    case Kind::kString:
-      return a.as_string() == b.as_string();
-    case Kind::kGlobal:
-      return a.as_global() == b.as_global();
+    case Kind::kNone: return true;
+    case Kind::kFloat: return a.as_float() == b.as_float();
+    case Kind::kComplex: return a.as_complex() == b.as_complex();
+    case Kind::kString: return same_bytes(as_bytes(a.as_string()), as_bytes(b.as_string()), work);
+    case Kind::kGlobal: return a.as_global() == b.as_global();
     case Kind::kBytes:
-    case Kind::kBigInt:
-      return std::ranges::equal(a.as_bytes(), b.as_bytes());
+    case Kind::kBigInt: return same_bytes(a.as_bytes(), b.as_bytes(), work);
     case Kind::kTuple: {
-      // Tuples as keys are short and flat in practice; identity settles recursive ones.
       if (a.identity() == b.identity()) return true;
-      const auto x = a.as_sequence().items.span();
-      const auto y = b.as_sequence().items.span();
-      return x.size() == y.size() &&
-             std::equal(x.begin(), x.end(), y.begin(), [](Value p, Value q) {
-               return p.kind() == Kind::kTuple ? p.identity() == q.identity() : same_key(p, q);
-             });
+      const auto left = a.as_sequence().items.span();
+      const auto right = b.as_sequence().items.span();
+      if (left.size() != right.size()) return false;
+      for (std::size_t i = 0; i < left.size(); ++i) {
+        if (!same_key_at(left[i], right[i], work, depth + 1)) return false;
+      }
+      return true;
     }
-    default:
-      return a.identity() == b.identity();
+    default: return a.identity() == b.identity();
   }
 }
+
+}  // namespace
+
+bool same_key(Value a, Value b) {
+  std::uint64_t work = kWorkOfOneComparison;
+  return same_key_at(a, b, work, 0);
+}
+
+bool same_key(Value a, Value b, std::uint64_t& work) { return same_key_at(a, b, work, 0); }
 
 const Value* DictNode::find(std::string_view key) const {
   for (const DictEntry& entry : entries) {
@@ -229,26 +228,62 @@ Arena::~Arena() {
   for (TensorNode* node : tensors_) node->~TensorNode();
 }
 
-void* Arena::allocate(std::size_t size, std::size_t alignment) {
-  if (size > std::numeric_limits<std::size_t>::max() / 4) throw std::bad_alloc();
-  allocated_bytes_ += size;
-  auto aligned = align_up(reinterpret_cast<std::uintptr_t>(cursor_), alignment);
-  if (cursor_ == nullptr || aligned + size > reinterpret_cast<std::uintptr_t>(block_end_)) {
-    // A large request gets a block of its own, and the open one stays open.
-    if (size >= next_block_bytes_ / 2) {
-      // new[] of bytes is aligned for every fundamental type, which is all we place here.
-      blocks_.push_back(std::make_unique_for_overwrite<std::byte[]>(size));
-      return blocks_.back().get();
-    }
-    blocks_.push_back(std::make_unique_for_overwrite<std::byte[]>(next_block_bytes_));
-    cursor_ = blocks_.back().get();
-    block_end_ = cursor_ + next_block_bytes_;
-    next_block_bytes_ = std::min(next_block_bytes_ * 2, kLargestBlock);
-    aligned = align_up(reinterpret_cast<std::uintptr_t>(cursor_), alignment);
+void Arena::Release::operator()(void* block) const { std::free(block); }
+
+void Arena::reserve_bytes(std::size_t size) {
+  if (size > limit_bytes_ - std::min(limit_bytes_, reserved_bytes_)) {
+    fail(Code::kCorrupt,
+         "the objects in the file need more than {} bytes of memory, far more than its size "
+         "justifies; it is damaged or made to exhaust memory",
+         limit_bytes_);
   }
-  auto* result = reinterpret_cast<std::byte*>(aligned);
-  cursor_ = result + size;
-  return result;
+  reserved_bytes_ += size;
+}
+
+void* Arena::allocate_large(std::size_t size) {
+  reserve_bytes(size);
+  Block block(std::malloc(size + kLargeHeader));
+  if (block == nullptr) throw std::bad_alloc();
+  *static_cast<std::size_t*>(block.get()) = large_.size();
+  large_.push_back(std::move(block));
+  return static_cast<std::byte*>(large_.back().get()) + kLargeHeader;
+}
+
+void* Arena::allocate_block(std::size_t size, std::size_t alignment) {
+  if (size > std::numeric_limits<std::size_t>::max() / 4) throw std::bad_alloc();
+  if (size >= kLargeRun) return allocate_large(size);
+  const std::size_t block_bytes = std::max(next_block_bytes_, size + alignment);
+  reserve_bytes(block_bytes);
+  Block block(std::malloc(block_bytes));
+  if (block == nullptr) throw std::bad_alloc();
+  cursor_ = static_cast<std::byte*>(block.get());
+  block_end_ = cursor_ + block_bytes;
+  blocks_.push_back(std::move(block));
+  next_block_bytes_ = std::min(next_block_bytes_ * 2, kLargestBlock);
+  return allocate(size, alignment);
+}
+
+void* Arena::grow(void* old, std::size_t old_size, std::size_t new_size, std::size_t alignment) {
+  if (old_size >= kLargeRun) {
+    // A run this large has a block of its own: the system moves pages, not bytes.
+    auto* start = static_cast<std::byte*>(old) - kLargeHeader;
+    const std::size_t index = *reinterpret_cast<std::size_t*>(start);
+    reserve_bytes(new_size - old_size);
+    void* moved = std::realloc(start, new_size + kLargeHeader);
+    if (moved == nullptr) throw std::bad_alloc();
+    (void)large_[index].release();
+    large_[index].reset(moved);
+    return static_cast<std::byte*>(moved) + kLargeHeader;
+  }
+  auto* end = static_cast<std::byte*>(old) + old_size;
+  if (old != nullptr && end == cursor_ && new_size < kLargeRun &&
+      new_size - old_size <= static_cast<std::size_t>(block_end_ - cursor_)) {
+    cursor_ += new_size - old_size;
+    return old;
+  }
+  void* run = allocate(new_size, alignment);
+  if (old_size > 0) std::memcpy(run, old, old_size);
+  return run;
 }
 
 void Arena::keep_alive(std::shared_ptr<const void> owner) { kept_.push_back(std::move(owner)); }
@@ -260,34 +295,13 @@ std::string_view Arena::copy(std::string_view text) {
   return {place, text.size()};
 }
 
-Value Arena::text(Kind kind, const void* data, std::size_t size) {
-  if (size > std::numeric_limits<std::uint32_t>::max()) {
-    fail(Code::kUnsupported, "a single string of {} bytes; at most 4 GiB are supported", size);
-  }
-  Value value;
-  value.kind_ = kind;
-  value.length_ = static_cast<std::uint32_t>(size);
-  value.pointer_ = data;
-  return value;
-}
-
-template <typename Node>
-Value Arena::node(Kind kind, Node* node) {
-  Value value;
-  value.kind_ = kind;
-  value.pointer_ = node;
-  return value;
+void Arena::refuse_text(std::size_t size) {
+  fail(Code::kUnsupported, "a single string of {} bytes; at most 4 GiB are supported", size);
 }
 
 Value Arena::string(std::string_view text) { return borrowed_string(copy(text)); }
 
-Value Arena::borrowed_string(std::string_view text) {
-  return this->text(Kind::kString, text.data(), text.size());
-}
-
 Value Arena::bytes(Bytes bytes) { return borrowed_bytes(reprise::as_bytes(copy(as_text(bytes)))); }
-
-Value Arena::borrowed_bytes(Bytes bytes) { return text(Kind::kBytes, bytes.data(), bytes.size()); }
 
 Value Arena::byte_array(Bytes bytes) {
   // At least one byte of its own, so that two empty ones differ in identity.
@@ -327,8 +341,7 @@ Value Arena::global(std::string_view name) {
 
 Value Arena::sequence(Kind kind, std::span<const Value> items) {
   auto* sequence = new (allocate(sizeof(SequenceNode), alignof(SequenceNode))) SequenceNode;
-  sequence->items.reserve(*this, items.size());
-  for (const Value& item : items) sequence->items.push_back(*this, item);
+  sequence->items.append(*this, items);
   return node(kind, sequence);
 }
 
@@ -347,6 +360,8 @@ Value Arena::tensor(Tensor tensor) {
 }
 
 Value Arena::tensor_node(TensorNode made) {
+  // Its vectors live outside the arena's blocks, and count all the same.
+  reserve_bytes((made.shape.size() * 2 + made.tensor.shape().size() * 2) * sizeof(std::int64_t));
   auto* kept = new (allocate(sizeof(TensorNode), alignof(TensorNode))) TensorNode(std::move(made));
   tensors_.push_back(kept);
   return node(Kind::kTensor, kept);
@@ -355,9 +370,14 @@ Value Arena::tensor_node(TensorNode made) {
 Value Arena::record(RecordClass record_class, std::span<const Value> fields) {
   auto* record = new (allocate(sizeof(RecordNode), alignof(RecordNode))) RecordNode;
   record->record_class = record_class;
-  record->fields.reserve(*this, fields.size());
-  for (const Value& field : fields) record->fields.push_back(*this, field);
+  record->fields.append(*this, fields);
   return node(Kind::kRecord, record);
+}
+
+Value Arena::opaque(Value global) {
+  auto* opaque = new (allocate(sizeof(OpaqueNode), alignof(OpaqueNode))) OpaqueNode;
+  opaque->name = global.as_global();
+  return node(Kind::kOpaque, opaque);
 }
 
 Value Arena::opaque(std::string_view name) {

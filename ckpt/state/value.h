@@ -9,14 +9,17 @@
 #include "ckpt/base/bytes.h"
 #include "ckpt/state/tensor.h"
 
+#include <algorithm>
 #include <complex>
 #include <cstdint>
+#include <cstring>
 #include <initializer_list>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -78,9 +81,24 @@ struct OpaqueNode;
 class Value {
  public:
   Value() = default;  // none
-  static Value boolean(bool value);
-  static Value integer(std::int64_t value);
-  static Value real(double value);
+  static Value boolean(bool value) {
+    Value v;
+    v.kind_ = Kind::kBool;
+    v.integer_ = value ? 1 : 0;
+    return v;
+  }
+  static Value integer(std::int64_t value) {
+    Value v;
+    v.kind_ = Kind::kInt;
+    v.integer_ = value;
+    return v;
+  }
+  static Value real(double value) {
+    Value v;
+    v.kind_ = Kind::kFloat;
+    v.real_ = value;
+    return v;
+  }
 
   Kind kind() const { return kind_; }
   bool is_none() const { return kind_ == Kind::kNone; }
@@ -93,11 +111,20 @@ class Value {
   std::int64_t as_int() const;
   double as_float() const;
   std::complex<double> as_complex() const;
-  std::string_view as_string() const;  // kString
+  std::string_view as_string() const {  // kString
+    if (kind_ != Kind::kString) wrong_kind();
+    return {static_cast<const char*>(pointer_), length_};
+  }
   Bytes as_bytes() const;              // kBytes, kByteArray, kBigInt
   std::string_view as_global() const;  // kGlobal, "module.qualified_name"
-  SequenceNode& as_sequence() const;   // kList, kTuple, kSet, kFrozenSet
-  DictNode& as_dict() const;
+  SequenceNode& as_sequence() const {  // kList, kTuple, kSet, kFrozenSet
+    if (!is_sequence()) wrong_kind();
+    return *static_cast<SequenceNode*>(const_cast<void*>(pointer_));
+  }
+  DictNode& as_dict() const {
+    if (kind_ != Kind::kDict) wrong_kind();
+    return *static_cast<DictNode*>(const_cast<void*>(pointer_));
+  }
   TensorNode& as_tensor() const;
   RecordNode& as_record() const;
   OpaqueNode& as_opaque() const;
@@ -117,6 +144,7 @@ class Value {
 
  private:
   friend class Arena;
+  [[noreturn]] static void wrong_kind();
   Kind kind_ = Kind::kNone;
   std::uint32_t length_ = 0;  // of text and bytes
   union {
@@ -129,7 +157,11 @@ static_assert(sizeof(Value) == 16);
 
 // Equal as dict keys are in Python: by value for plain ones (1 == 1.0 == True), tuples
 // by their items; by identity for everything else.
+// Errors: kUnsupported when tuples inside tuples need more comparisons than any real key.
 bool same_key(Value a, Value b);
+// As above; takes the comparisons it makes out of `work`, of which a reader of untrusted
+// files has a limited amount for a whole file.
+bool same_key(Value a, Value b, std::uint64_t& work);
 
 // A growing run of values in an arena. Indexing is unchecked.
 template <typename T>
@@ -145,12 +177,15 @@ class ArenaVector {
   const T& operator[](std::size_t i) const { return data_[i]; }
   T& back() { return data_[size_ - 1]; }
   void push_back(Arena& arena, const T& item);
+  void append(Arena& arena, std::span<const T> items);
   void reserve(Arena& arena, std::size_t capacity);
   void erase(std::size_t index);
   void truncate(std::size_t size) { size_ = static_cast<std::uint32_t>(size); }
   std::span<const T> span() const { return {data_, size_}; }
 
  private:
+  static_assert(std::is_trivially_copyable_v<T>, "runs move as bytes");
+  void grow(Arena& arena, std::size_t needed);
   T* data_ = nullptr;
   std::uint32_t size_ = 0;
   std::uint32_t capacity_ = 0;
@@ -250,18 +285,35 @@ class Arena {
   Arena& operator=(const Arena&) = delete;
 
   // Raw memory that lives as long as the arena. Never returns nullptr.
-  void* allocate(std::size_t size, std::size_t alignment);
-  // Bytes handed out so far; what a reader compares with its memory limit.
-  std::uint64_t allocated_bytes() const { return allocated_bytes_; }
+  // Errors: kCorrupt beyond the limit of set_limit().
+  void* allocate(std::size_t size, std::size_t alignment) {
+    const auto aligned = align_up(reinterpret_cast<std::uintptr_t>(cursor_), alignment);
+    if (cursor_ != nullptr && aligned + size <= reinterpret_cast<std::uintptr_t>(block_end_)) {
+      cursor_ = reinterpret_cast<std::byte*>(aligned) + size;
+      return reinterpret_cast<void*>(aligned);
+    }
+    return allocate_block(size, alignment);
+  }
+  // A larger run that begins with the bytes of `old` (from allocate() or grow(), aligned
+  // to 16 at most). Large runs move without being copied; a small one is left behind.
+  void* grow(void* old, std::size_t old_size, std::size_t new_size, std::size_t alignment);
+  // Bytes taken from the system so far.
+  std::uint64_t reserved_bytes() const { return reserved_bytes_; }
+  // From now on, taking more than `bytes` in all from the system is an error: a reader
+  // of untrusted files sets what their size justifies.
+  void set_limit(std::uint64_t bytes) { limit_bytes_ = bytes; }
+  std::uint64_t limit_bytes() const { return limit_bytes_; }
   // Keeps `owner` alive as long as the arena: for text that is not copied.
   void keep_alive(std::shared_ptr<const void> owner);
 
   std::string_view copy(std::string_view text);
 
-  Value string(std::string_view text);           // copies
-  Value borrowed_string(std::string_view text);  // does not: see keep_alive()
+  Value string(std::string_view text);            // copies
+  Value borrowed_string(std::string_view text) {  // does not: see keep_alive()
+    return this->text(Kind::kString, text.data(), text.size());
+  }
   Value bytes(Bytes bytes);
-  Value borrowed_bytes(Bytes bytes);
+  Value borrowed_bytes(Bytes bytes) { return text(Kind::kBytes, bytes.data(), bytes.size()); }
   Value byte_array(Bytes bytes);
   Value big_integer(Bytes little_endian);  // kInt when it fits 64 bits
   Value complex(std::complex<double> value);
@@ -274,17 +326,40 @@ class Arena {
   Value tensor_node(TensorNode node);
   Value record(RecordClass record_class, std::span<const Value> fields);
   Value opaque(std::string_view name);
+  Value opaque(Value global);  // shares the global's text, which is in this arena
 
  private:
-  template <typename Node>
-  Value node(Kind kind, Node* node);
-  Value text(Kind kind, const void* data, std::size_t size);
+  static Value node(Kind kind, const void* node) {
+    Value value;
+    value.kind_ = kind;
+    value.pointer_ = node;
+    return value;
+  }
+  static Value text(Kind kind, const void* data, std::size_t size) {
+    if (size > 0xFFFFFFFFu) refuse_text(size);
+    Value value;
+    value.kind_ = kind;
+    value.length_ = static_cast<std::uint32_t>(size);
+    value.pointer_ = data;
+    return value;
+  }
+  [[noreturn]] static void refuse_text(std::size_t size);
+  void* allocate_block(std::size_t size, std::size_t alignment);
+  void* allocate_large(std::size_t size);
+  void reserve_bytes(std::size_t size);
 
-  std::vector<std::unique_ptr<std::byte[]>> blocks_;
+  // A block of the system's allocator, which can be enlarged in place.
+  struct Release {
+    void operator()(void* block) const;
+  };
+  using Block = std::unique_ptr<void, Release>;
+  std::vector<Block> blocks_;
+  std::vector<Block> large_;  // each holds one run, after its index in this vector
   std::byte* cursor_ = nullptr;
   std::byte* block_end_ = nullptr;
   std::size_t next_block_bytes_ = 4096;
-  std::uint64_t allocated_bytes_ = 0;
+  std::uint64_t reserved_bytes_ = 0;
+  std::uint64_t limit_bytes_ = ~std::uint64_t{0};
   std::vector<TensorNode*> tensors_;  // the only nodes with destructors
   std::vector<std::shared_ptr<const void>> kept_;
 };
@@ -292,18 +367,21 @@ class Arena {
 template <typename T>
 void ArenaVector<T>::reserve(Arena& arena, std::size_t capacity) {
   if (capacity <= capacity_) return;
-  // The old run is left behind in the arena; doubling bounds the waste by the final size.
-  T* grown = static_cast<T*>(arena.allocate(capacity * sizeof(T), alignof(T)));
-  for (std::size_t i = 0; i < size_; ++i) new (grown + i) T(data_[i]);
-  data_ = grown;
+  data_ =
+      static_cast<T*>(arena.grow(data_, capacity_ * sizeof(T), capacity * sizeof(T), alignof(T)));
   capacity_ = static_cast<std::uint32_t>(capacity);
+}
+
+template <typename T>
+void ArenaVector<T>::grow(Arena& arena, std::size_t needed) {
+  reserve(arena, std::max<std::size_t>({needed, std::size_t{capacity_} * 2, 4}));
 }
 
 template <typename T>
 void ArenaVector<T>::push_back(Arena& arena, const T& item) {
   if (size_ == capacity_) {
     const T copy = item;  // `item` may lie in the run that is about to move
-    reserve(arena, capacity_ == 0 ? 4 : std::size_t{capacity_} * 2);
+    grow(arena, std::size_t{size_} + 1);
     new (data_ + size_++) T(copy);
     return;
   }
@@ -311,10 +389,37 @@ void ArenaVector<T>::push_back(Arena& arena, const T& item) {
 }
 
 template <typename T>
+void ArenaVector<T>::append(Arena& arena, std::span<const T> items) {
+  if (items.empty()) return;
+  if (size_ + items.size() > capacity_) {
+    // The first batch of an object is most often its only one: no slack for it.
+    capacity_ == 0 ? reserve(arena, items.size()) : grow(arena, size_ + items.size());
+  }
+  std::memcpy(static_cast<void*>(data_ + size_), items.data(), items.size_bytes());
+  size_ += static_cast<std::uint32_t>(items.size());
+}
+
+template <typename T>
 void ArenaVector<T>::erase(std::size_t index) {
   for (std::size_t i = index + 1; i < size_; ++i) data_[i - 1] = data_[i];
   --size_;
 }
+
+// Limits what an arena may take from the system while this lives: what is allocated now
+// and `bytes` more, or less where a limit is set already.
+class ArenaLimit {
+ public:
+  ArenaLimit(Arena& arena, std::uint64_t bytes) : arena_(arena), before_(arena.limit_bytes()) {
+    arena.set_limit(std::min(before_, arena.reserved_bytes() + bytes));
+  }
+  ~ArenaLimit() { arena_.set_limit(before_); }
+  ArenaLimit(const ArenaLimit&) = delete;
+  ArenaLimit& operator=(const ArenaLimit&) = delete;
+
+ private:
+  Arena& arena_;
+  std::uint64_t before_;
+};
 
 // A file's content together with the memory it lives in.
 struct Document {
