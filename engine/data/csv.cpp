@@ -43,7 +43,7 @@ class Parser {
   // Consumes a line end if there is one here.
   bool end_of_line() {
     if (text_[at_] == '\n' || text_.substr(at_, 2) == "\r\n") {
-      at_ += text_[at_] == '\n' ? 1 : 2;
+      at_ += text_[at_] == '\n' ? 1U : 2U;
       ++line_;
       return true;
     }
@@ -75,7 +75,7 @@ class Parser {
       const char c = text_[at_++];
       if (c != '"') {
         check(c);
-        line_ += c == '\n' ? 1 : 0;
+        line_ += c == '\n' ? 1U : 0U;
         field += c;
       } else if (at_ < text_.size() && text_[at_] == '"') {
         field += '"';

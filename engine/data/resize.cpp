@@ -3,6 +3,7 @@
 #include "ckpt/base/error.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -60,22 +61,21 @@ std::uint8_t to_pixel(std::int32_t sum) {
   return static_cast<std::uint8_t>(std::clamp(sum >> kFractionBits, 0, 255));
 }
 
-template <int kChannels>
-void scale_row(const std::uint8_t* from, const Kernel& kernel, int width, std::uint8_t* to) {
-  for (int x = 0; x < width; ++x) {
-    const auto at = static_cast<std::size_t>(x);
+template <std::size_t kChannels>
+void scale_row(const std::uint8_t* from, const Kernel& kernel, std::uint8_t* to) {
+  for (std::size_t x = 0; x < kernel.first.size(); ++x) {
     const std::int32_t* weights =
-        kernel.weights.data() + at * static_cast<std::size_t>(kernel.stride);
-    const std::uint8_t* pixel = from + static_cast<std::ptrdiff_t>(kernel.first[at]) * kChannels;
-    std::int32_t sums[kChannels];
-    std::fill_n(sums, kChannels, kHalf);
-    for (int i = 0; i < kernel.count[at]; ++i) {
-      for (int channel = 0; channel < kChannels; ++channel) {
-        sums[channel] += pixel[i * kChannels + channel] * weights[i];
+        kernel.weights.data() + x * static_cast<std::size_t>(kernel.stride);
+    const std::uint8_t* pixel = from + static_cast<std::size_t>(kernel.first[x]) * kChannels;
+    std::array<std::int32_t, kChannels> sums;
+    sums.fill(kHalf);
+    for (int i = 0; i < kernel.count[x]; ++i, pixel += kChannels) {
+      for (std::size_t channel = 0; channel < kChannels; ++channel) {
+        sums[channel] += pixel[channel] * weights[i];
       }
     }
-    for (int channel = 0; channel < kChannels; ++channel) {
-      to[x * kChannels + channel] = to_pixel(sums[channel]);
+    for (const std::int32_t sum : sums) {
+      *to++ = to_pixel(sum);
     }
   }
 }
@@ -95,9 +95,9 @@ Image scale_width(const Image& image, Region region, int width) {
   for (int y = 0; y < region.height; ++y) {
     const std::uint8_t* from = image.row(region.top + y) + region.left * image.channels;
     if (image.channels == 3) {
-      scale_row<3>(from, kernel, width, scaled.row(y));
+      scale_row<3>(from, kernel, scaled.row(y));
     } else {
-      scale_row<1>(from, kernel, width, scaled.row(y));
+      scale_row<1>(from, kernel, scaled.row(y));
     }
   }
   return scaled;

@@ -15,6 +15,12 @@ struct CaptureOptions {
   std::vector<std::string> data;         // NAME=PATH
   std::vector<std::string> environment;  // more variables
   std::vector<std::string> command;
+  bool snapshot = true;
+  std::string budget = "50MB";
+  std::string file_limit = "5MB";
+  std::vector<std::string> exclude;
+  std::vector<std::string> allow;
+  bool redact = false;
 };
 
 void describe_capture(Command& command, CaptureOptions& options);
@@ -24,8 +30,9 @@ struct Captured {
   Json summary;
 };
 
-// Writes the fingerprint of `options.command` into `options.output`.
-// Errors: kUsage for a malformed option; those of the rooms it uses.
+// Writes fingerprint and snapshot of `options.command` into `options.output`: both, or neither when
+// the snapshot is refused.
+// Errors: kUsage for a malformed option; those of fingerprint::record and snapshot::write.
 Captured capture_into(const CaptureOptions& options, Io& io);
 
 }  // namespace reprise::repro

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <set>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -74,7 +75,33 @@ class WorkingCopy {
         changed.insert(std::move(difference.path));
       }
     }
+    leave_out_runs(changed);
     hash(changed);
+  }
+
+  void leave_out_runs(std::unordered_set<std::string>& changed) {
+    std::set<std::string> runs;
+    for (const fs::path& directory : options_.leave_out) {
+      std::error_code error;
+      const fs::path relative =
+          fs::weakly_canonical(fs::absolute(directory), error).lexically_relative(state_.root);
+      if (!error && !relative.empty() && relative != "." && *relative.begin() != "..") {
+        runs.insert(relative.native() + "/");
+      }
+    }
+    for (const std::string& path : changed) {
+      for (const std::string_view mark : {"/fingerprint.json", "/ledger.jsonl"}) {
+        if (path.ends_with(mark) && !entries_.contains(path)) {
+          runs.insert(path.substr(0, path.size() - mark.size() + 1));
+        }
+      }
+    }
+    for (const std::string& run : runs) {
+      const auto removed = std::erase_if(changed, [&](const std::string& path) {
+        return path.starts_with(run) && !entries_.contains(path);
+      });
+      if (removed > 0) state_.runs.push_back(run.substr(0, run.size() - 1));
+    }
   }
 
   struct Changed {

@@ -37,7 +37,7 @@ struct CodeState {
   bool owned_by_another = false;  // git itself would refuse it (safe.directory)
   // The working copy's tree differs from the commit's, untracked files included.
   bool dirty = false;
-  // What `git add -A && git write-tree` would print, ignored files left out.
+  // What `git add -A && git write-tree` would print: ignored files left out, and the files of runs.
   std::string tree;
   std::vector<TreeEntry> entries;
   // Applies to `commit` with `git apply --index` and gives `tree`, but for `omitted`.
@@ -45,10 +45,15 @@ struct CodeState {
   std::vector<Omission> omitted;
   // Files that could not be read, or that a filter git would run (LFS) did not pass through.
   std::vector<Omission> notes;
+  std::vector<std::string>
+      runs;  // untracked run directories, relative to `root`, that were left out
   std::vector<Submodule> submodules;
 };
 
 struct CodeOptions {
+  // Untracked files below these directories are no code: what a run writes must not change what the
+  // next one is made of. Directories that hold a fingerprint or a ledger are found without it.
+  std::vector<std::filesystem::path> leave_out = {};
   bool patch = true;
   std::uint64_t patch_limit_bytes = 8u << 20;
   std::uint64_t patch_file_limit_bytes = 1u << 20;

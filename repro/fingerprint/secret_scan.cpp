@@ -214,13 +214,13 @@ bool is_named_secret(std::string_view value, bool quoted) {
   if (value.find_first_of(" \t<>{}()$[]|\\%*") != value.npos) return false;
   const Mixture mix = mixture(value);
   if (quoted) return mix.digit && (mix.lower || mix.upper) && entropy(value) >= 2.5;
-  // Bare words: an .env or ini file. "token = model.next_token2" is code: it has dots and no
-  // entropy to speak of.
+  // Bare words are mostly code (`token = next_token2`); in an .env or ini file they are secrets.
+  // Identifiers have no more than a digit or two.
   for (const char c : value) {
-    if (!is_base64(c) && c != '.' && c != '!' && c != '@' && c != '#' && c != '^') return false;
+    if (!is_base64(c) && c != '!' && c != '@' && c != '#' && c != '^') return false;
   }
-  return mix.digit && (mix.lower || mix.upper) && entropy(value) >= 3.0 &&
-         value.find("self.") == value.npos;
+  const auto digits = std::count_if(value.begin(), value.end(), is_digit);
+  return digits >= 3 && (mix.lower || mix.upper) && entropy(value) >= 3.0;
 }
 
 // A random text of base64 or the like, by its own looks. Hexadecimal digests do not reach it.
@@ -300,7 +300,7 @@ std::optional<Range> check(std::string_view text, std::size_t begin, std::size_t
       if (at == authority.npos || colon == authority.npos || colon >= at) return std::nullopt;
       const std::string_view password = authority.substr(colon + 1, at - colon - 1);
       if (password.size() < 4 || password.find_first_of("${}%()[]*") != password.npos ||
-          is_placeholder(password) || password == "pass" || password == "password") {
+          is_placeholder(authority) || password == "pass" || password == "password") {
         return std::nullopt;
       }
       return Range{end + colon + 1, password.size()};

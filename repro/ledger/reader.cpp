@@ -16,8 +16,8 @@ Reader Reader::open(const std::filesystem::path& path) {
   Reader reader(File::open(path));
   if (!reader.read_line() || reader.line_ != kHeaderLine) {
     if (reader.line_.starts_with(R"({"ledger":)")) {
-      fail(Code::kUnsupported, "{}: a ledger of another version: {}; use a newer Reprise", path.string(),
-           printable(reader.line_, 80));
+      fail(Code::kUnsupported, "{}: a ledger of another version: {}; use a newer Reprise",
+           path.string(), printable(reader.line_, 80));
     }
     fail(Code::kCorrupt, "{}: line 1 is no ledger header; expected {}", path.string(), kHeaderLine);
   }
@@ -61,7 +61,9 @@ std::optional<ParsedLine> Reader::next() {
     refuse(error.what());
   }
   if (parsed.prev != chain_) {
-    refuse("its 'prev' is not the digest of the line before; that line was edited, removed or repeated");
+    refuse(
+        "its 'prev' is not the digest of the line before; that line was edited, removed or "
+        "repeated");
   }
   if (parsed.update) {
     if (parsed.update->update != last_update_ + 1) {
@@ -71,7 +73,8 @@ std::optional<ParsedLine> Reader::next() {
     last_was_tensors_ = false;
   } else {
     if (parsed.tensors->update != last_update_ || last_was_tensors_) {
-      refuse(fmt::format("holds tensors of update {}, which do not belong here", parsed.tensors->update));
+      refuse(fmt::format("holds tensors of update {}, which do not belong here",
+                         parsed.tensors->update));
     }
     last_was_tensors_ = true;
   }

@@ -50,7 +50,7 @@ class Reader {
   bool last_was_tensors_ = false;
   Digest chain_;
   std::string line_;
-  std::string buffer_;          // bytes of the file from buffer_offset_ on
+  std::string buffer_;  // bytes of the file from buffer_offset_ on
   std::uint64_t buffer_offset_ = 0;
 };
 

@@ -20,7 +20,8 @@ constexpr std::uint64_t kLeavesPerTask = 16;
 void add_stripes_portable(const std::byte* p, std::size_t stripes, Lanes& lanes) {
   for (std::size_t s = 0; s < stripes; ++s) {
     for (int lane = 0; lane < kLanes; ++lane) {
-      const auto word = load_little<std::uint64_t>(p + (s * kLanes + static_cast<std::size_t>(lane)) * 8);
+      const auto word =
+          load_little<std::uint64_t>(p + (s * kLanes + static_cast<std::size_t>(lane)) * 8);
       lanes[lane] += keyed_product(word, lane_key(lane) + s * kKeyStep);
       lanes[lane ^ 1] += word;
     }
@@ -179,7 +180,8 @@ std::vector<TensorDigest> digest_tensors(std::span<const TensorView> tensors, un
   for (std::size_t t = 0; t < tensors.size(); ++t) {
     const std::uint64_t count = leaf_count(tensors[t].bytes.size());
     leaves[t].resize(count);
-    for (std::uint64_t first = 0; first < count; first += kLeavesPerTask) tasks.push_back({t, first});
+    for (std::uint64_t first = 0; first < count; first += kLeavesPerTask)
+      tasks.push_back({t, first});
   }
   // Small tensors are one task each; a thread takes many of them in a row, so that
   // starting threads pays only when there is enough to read.
@@ -190,10 +192,12 @@ std::vector<TensorDigest> digest_tensors(std::span<const TensorView> tensors, un
     for (std::size_t i = take * kTasksPerTake; i < end; ++i) {
       const Bytes bytes = tensors[tasks[i].tensor].bytes;
       std::vector<Node>& nodes = leaves[tasks[i].tensor];
-      const std::uint64_t last = std::min<std::uint64_t>(nodes.size(), tasks[i].first_leaf + kLeavesPerTask);
+      const std::uint64_t last =
+          std::min<std::uint64_t>(nodes.size(), tasks[i].first_leaf + kLeavesPerTask);
       for (std::uint64_t leaf = tasks[i].first_leaf; leaf < last; ++leaf) {
         const std::uint64_t offset = leaf * kLeafBytes;
-        nodes[leaf] = digest_leaf(bytes.subspan(offset, std::min<std::uint64_t>(kLeafBytes, bytes.size() - offset)));
+        nodes[leaf] = digest_leaf(
+            bytes.subspan(offset, std::min<std::uint64_t>(kLeafBytes, bytes.size() - offset)));
       }
     }
   });

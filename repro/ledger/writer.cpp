@@ -16,7 +16,8 @@ Writer Writer::create(const std::filesystem::path& path) {
   return {std::move(file), line.size(), 0, chain_of(kHeaderLine)};
 }
 
-Writer Writer::reopen(const std::filesystem::path& path, std::uint64_t update, const Digest& chain) {
+Writer Writer::reopen(const std::filesystem::path& path, std::uint64_t update,
+                      const Digest& chain) {
   Reader reader = Reader::open(path);
   // The place to cut is behind the last line of `update`: its tensors line, if there is one.
   std::uint64_t cut = reader.offset_bytes();
@@ -35,11 +36,13 @@ Writer Writer::reopen(const std::filesystem::path& path, std::uint64_t update, c
   }
   repair.torn_bytes = reader.torn_bytes();
   if (!found) {
-    fail(Code::kMismatch, "{}: has no line for update {}; resume from an earlier checkpoint", path.string(), update);
+    fail(Code::kMismatch, "{}: has no line for update {}; resume from an earlier checkpoint",
+         path.string(), update);
   }
   if (reached != chain) {
     fail(Code::kMismatch,
-         "{}: the chain at update {} is {}, the checkpoint was saved with {}; the ledger belongs to another run "
+         "{}: the chain at update {} is {}, the checkpoint was saved with {}; the ledger belongs "
+         "to another run "
          "or was edited",
          path.string(), update, reached.hex(), chain.hex());
   }

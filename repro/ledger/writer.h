@@ -29,7 +29,8 @@ class Writer {
   // (cost: one read of the file), repairs a torn last line, removes lines of later updates, and is
   // ready to append. Errors: kCorrupt naming the line where the chain breaks;
   // kMismatch when the ledger has no such update or another chain there.
-  static Writer reopen(const std::filesystem::path& path, std::uint64_t update, const Digest& chain);
+  static Writer reopen(const std::filesystem::path& path, std::uint64_t update,
+                       const Digest& chain);
 
   // Errors: kIo. After one the update does not count: stop.
   void append(const UpdateLine& line);

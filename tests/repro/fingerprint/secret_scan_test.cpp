@@ -23,7 +23,7 @@ std::vector<std::string_view> kinds(const std::string& text) {
 TEST(SecretScan, KnownFormats) {
   EXPECT_THAT(kinds("x = call('" + kGitHub + "')"), testing::ElementsAre("a GitHub token"));
   EXPECT_THAT(kinds(kAws), testing::ElementsAre("an AWS access key"));
-  EXPECT_THAT(kinds("git clone https://me:s3cr3tpw@example.org/x"),
+  EXPECT_THAT(kinds(std::string("git clone https://me:s3cr") + "3tpw@git.internal/x"),
               testing::ElementsAre("a password in a URL"));
   const std::string pem = std::string("-----BEGIN RSA PRIV") +
                           "ATE KEY-----\nMIIEpAIBAAKCAQEAq8Zr2LxV9TbK4mWc7YdP1sGf6HnJ3aQ\n"
@@ -67,6 +67,10 @@ TEST(SecretScan, OrdinaryCodeHasNone) {
            "tokens_per_second=12345.6",
            "path = /usr/lib/python3/dist-packages/torch/lib/libtorch_cuda_linalg.so.2.11",
            "if token == 'abc123def456': pass",
+           "token = model.next_token2",
+           "secret = derive_secret_v2",
+           "tokenizer=bert-base-uncased-1234567890",
+           "remote = https://user:hunter22@example.org/a.git",
            "bos_token_id=50256, eos_token_id=50256,",
        }) {
     EXPECT_THAT(kinds(line), testing::IsEmpty()) << line;

@@ -39,8 +39,9 @@ TEST(LedgerLine, TensorsLineKeepsNamesInOrder) {
 }
 
 TEST(LedgerLine, FloatsAreNotRounded) {
-  for (const double value : {0.0, -0.0, 0.1, 1.0, -3.5e300, 5e-324, std::nextafter(1.0, 2.0),
-                             std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity()}) {
+  for (const double value :
+       {0.0, -0.0, 0.1, 1.0, -3.5e300, 5e-324, std::nextafter(1.0, 2.0),
+        std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity()}) {
     const auto back = parse_hex_float(hex_float(value));
     ASSERT_TRUE(back) << hex_float(value);
     EXPECT_EQ(std::bit_cast<std::uint64_t>(*back), std::bit_cast<std::uint64_t>(value));
@@ -59,8 +60,10 @@ TEST(LedgerLine, DamagedLinesAreRefused) {
       return error.code() == Code::kCorrupt;
     }
   };
-  for (std::size_t length = 0; length < good.size(); ++length) EXPECT_TRUE(refused(good.substr(0, length)));
-  for (const char* key : {"update", "epoch", "samples", "batch", "loss", "grad", "param", "rng", "prev"}) {
+  for (std::size_t length = 0; length < good.size(); ++length)
+    EXPECT_TRUE(refused(good.substr(0, length)));
+  for (const char* key :
+       {"update", "epoch", "samples", "batch", "loss", "grad", "param", "rng", "prev"}) {
     std::string line = good;
     line.replace(line.find(std::string("\"") + key + "\""), 3, "\"x_");
     EXPECT_TRUE(refused(line)) << key;

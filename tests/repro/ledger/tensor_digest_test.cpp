@@ -105,7 +105,8 @@ TEST(TensorDigest, NumberOfThreadsDoesNotMatter) {
   std::vector<std::vector<std::int64_t>> shapes;
   for (const auto& bytes : data) shapes.push_back({static_cast<std::int64_t>(bytes.size())});
   std::vector<TensorView> views;
-  for (std::size_t i = 0; i < data.size(); ++i) views.push_back({"t", DType::kUInt8, shapes[i], data[i]});
+  for (std::size_t i = 0; i < data.size(); ++i)
+    views.push_back({"t", DType::kUInt8, shapes[i], data[i]});
   const auto one = digest_tensors(views, 1);
   EXPECT_EQ(digest_tensors(views, 2), one);
   EXPECT_EQ(digest_tensors(views, 3), one);

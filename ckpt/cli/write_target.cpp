@@ -1,0 +1,36 @@
+#include "ckpt/cli/write_target.h"
+
+#include "ckpt/base/error.h"
+#include "ckpt/base/json.h"
+#include "ckpt/base/progress.h"
+#include "ckpt/store/save.h"
+
+#include <fmt/ranges.h>
+
+namespace reprise::cli {
+
+void check_target(const WriteTarget& target) {
+  store::format_of(target.path);
+  std::error_code failure;
+  if (!target.overwrite && std::filesystem::exists(std::filesystem::symlink_status(target.path, failure))) {
+    fail(Code::kUsage, "{}: exists; choose another name, or give --overwrite", printable(target.path.native(), 4096));
+  }
+}
+
+void write_target(const Checkpoint& checkpoint, const WriteTarget& target, Io& io) {
+  const std::vector<std::string> lost = store::losses(checkpoint, store::format_of(target.path));
+  if (!lost.empty() && !target.lossy) {
+    fail(Code::kUnsupported, "{}: this format cannot hold {}; --lossy leaves it out",
+         printable(target.path.native(), 4096), fmt::join(lost, ", "));
+  }
+  const store::SaveReport report = store::save_as(checkpoint, target.path, io.jobs);
+  if (io.json) {
+    io.print_json({{"path", report.path.native()}, {"bytes", report.bytes}, {"lost", lost}});
+    return;
+  }
+  io.print("{}\n", report.path.native());
+  io.say("{} written{}", format_bytes(report.bytes),
+         lost.empty() ? "" : fmt::format("; left out: {}", fmt::join(lost, ", ")));
+}
+
+}  // namespace reprise::cli

@@ -1,0 +1,254 @@
+// `repro capture`, `run`, `diff` and `restore` as a user meets them: processes, exit codes, files.
+#include "ckpt/base/json.h"
+#include "ckpt/base/sha256.h"
+#include "tests/repro/shell.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace reprise {
+namespace {
+
+using namespace testing_shell;
+using testing::HasSubstr;
+using testing::Not;
+
+const std::string kRepro = REPRISE_BIN_REPRO;
+
+Outcome repro(const fs::path& directory, const std::string& arguments) {
+  return shell(directory, kRepro + " " + arguments);
+}
+
+Json statement_of(const fs::path& run) { return parse_json(get(run / "fingerprint.json")); }
+
+void make_repository(const fs::path& root) {
+  put(root / "train.py", "import sys\nsys.exit(int(sys.argv[1]))\n");
+  must(root, "git init -q -b main && git add -A && git commit -qm first");
+}
+
+TEST(Capture, WritesAnInTotoStatement) {
+  const Scratch scratch;
+  make_repository(scratch.path());
+  const Outcome outcome = repro(scratch.path(), "capture -o runs/a --json");
+  ASSERT_EQ(outcome.code, 0) << outcome.out;
+  const Json statement = statement_of(scratch / "runs/a");
+  EXPECT_EQ(statement["_type"], "https://in-toto.io/Statement/v1");
+  EXPECT_EQ(statement["predicateType"], "https://slsa.dev/provenance/v1");
+  const Json& definition = statement["predicate"]["buildDefinition"];
+  const Json& code = definition["resolvedDependencies"][0];
+  EXPECT_EQ(code["digest"]["gitCommit"], must(scratch.path(), "git rev-parse HEAD"));
+  EXPECT_EQ(code["digest"]["gitTree"], must(scratch.path(), "git rev-parse HEAD^{tree}"));
+  const Json& internal = definition["internalParameters"];
+  EXPECT_GT(internal["hardware"]["memory_bytes"], 0);
+  EXPECT_EQ(internal["software"]["hostname"], must(scratch.path(), "uname -n"));
+  EXPECT_EQ(statement["subject"][0]["digest"]["sha256"], parse_json(outcome.out)["digest"]);
+  for (const Json& byproduct : statement["predicate"]["runDetails"]["byproducts"]) {
+    EXPECT_EQ(byproduct["digest"]["sha256"],
+              sha256_file(scratch / "runs/a" / byproduct["name"].get<std::string>()).hex());
+  }
+}
+
+TEST(Capture, WhatARunWritesDoesNotChangeTheNextFingerprint) {
+  const Scratch scratch;
+  make_repository(scratch.path());
+  const Outcome a = repro(scratch.path(), "capture -o runs/a --json");
+  const Outcome b = repro(scratch.path(), "capture -o runs/b --json");
+  EXPECT_EQ(parse_json(a.out)["digest"], parse_json(b.out)["digest"]);
+  EXPECT_EQ(sha256_file(scratch / "runs/a/snapshot.zip"),
+            sha256_file(scratch / "runs/b/snapshot.zip"));
+  EXPECT_EQ(repro(scratch.path(), "diff runs/a runs/b").code, 0);
+}
+
+TEST(Capture, WithoutARepositorySaysSo) {
+  const Scratch scratch;
+  const Outcome outcome = repro(scratch.path(), "capture -o run");
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_THAT(outcome.out, HasSubstr("no git repository"));
+  EXPECT_FALSE(fs::exists(scratch / "run/snapshot.zip"));
+}
+
+TEST(Capture, SecretsReachNoFile) {
+  const Scratch scratch;
+  make_repository(scratch.path());
+  const std::string token = std::string("ghp_") + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8";
+  const std::string password = "s3cr3tValue77";
+  must(scratch.path(), "git remote add origin https://me:" + password + "@git.internal/x.git");
+  put(scratch / ".env", "GITHUB_TOKEN=" + token + "\n");
+  const Outcome refused = repro(scratch.path(), "capture -o run");
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_THAT(refused.out, HasSubstr(".env:1"));
+  EXPECT_FALSE(fs::exists(scratch / "run/fingerprint.json"));
+
+  const Outcome outcome =
+      shell(scratch.path(), "TORCH_TOKEN=" + token + " MY_PASSWORD=" + password + " " + kRepro +
+                                " run --env MY_PASSWORD -o run --redact -- true --api-key " +
+                                password + " --password=" + password + " " + token);
+  EXPECT_EQ(outcome.code, 0) << outcome.out;
+  EXPECT_THAT(outcome.out, Not(HasSubstr(token)));
+  for (const auto& file : fs::directory_iterator(scratch / "run")) {
+    EXPECT_THAT(get(file.path()), Not(HasSubstr(token))) << file.path();
+    EXPECT_THAT(get(file.path()), Not(HasSubstr(password))) << file.path();
+  }
+}
+
+TEST(Capture, ATwoGigabyteUntrackedFileIsRefusedByNameAndCanBeLeftOut) {
+  const Scratch scratch;
+  make_repository(scratch.path());
+  must(scratch.path(), "truncate -s 2G checkpoint.bin");
+  const Outcome refused = repro(scratch.path(), "capture -o run");
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_THAT(refused.out, HasSubstr("checkpoint.bin (2.0 GiB)"));
+  must(scratch.path(), "truncate -s 8M checkpoint.bin");
+  const Outcome outcome = repro(scratch.path(), "capture -o run --exclude '*.bin'");
+  EXPECT_EQ(outcome.code, 0) << outcome.out;
+  EXPECT_THAT(get(scratch / "run/fingerprint.json"), HasSubstr("\"excluded\""));
+}
+
+TEST(Run, PassesExitCodeThroughAndRecordsIt) {
+  const Scratch scratch;
+  make_repository(scratch.path());
+  EXPECT_EQ(repro(scratch.path(), "run -o run -- python3 train.py 7").code, 7);
+  const Json statement = statement_of(scratch / "run");
+  const Json& record = statement["predicate"]["runDetails"]["reprise_records"][0];
+  EXPECT_EQ(record["exit_code"], 7);
+  EXPECT_GT(record["duration_s"], 0);
+  const Json& definition = statement["predicate"]["buildDefinition"];
+  EXPECT_EQ(definition["externalParameters"]["command"],
+            Json::parse(R"(["python3", "train.py", "7"])"));
+  EXPECT_EQ(definition["externalParameters"]["files"]["train.py"],
+            sha256_file(scratch / "train.py").hex());
+  const Json& python = definition["internalParameters"]["software"]["python"];
+  EXPECT_EQ(
+      python["version"].get<std::string>() + "\n",
+      must(scratch.path(), "python3 -c 'import sys; print(sys.version.replace(chr(10), \"\"))'") +
+          "\n");
+}
+
+TEST(Run, PackagesAreThoseThatPythonItselfFinds) {
+  if (!fs::exists(REPRISE_PYTHON)) GTEST_SKIP() << "needs " REPRISE_PYTHON;
+  const Scratch scratch;
+  const std::string python = REPRISE_PYTHON;
+  ASSERT_EQ(repro(scratch.path(), "run -o run -- " + python + " -c pass").code, 0);
+  const Json statement = statement_of(scratch / "run");
+  const Json& found = statement["predicate"]["buildDefinition"]["internalParameters"]["software"]
+                               ["python"]["packages"];
+  const Json real = parse_json(
+      must(scratch.path(),
+           python + " -c 'import importlib.metadata as m, json; print(json.dumps({"
+                    "d.metadata[\"Name\"].lower().replace(\"-\", \"_\").replace(\".\", \"_\"): "
+                    "d.version for d in m.distributions()}))'"));
+  std::map<std::string, std::string> ours;
+  for (const auto& [name, version] : found.items()) {
+    std::string key = name;
+    for (char& c : key) c = c == '-' || c == '.' ? '_' : static_cast<char>(std::tolower(c));
+    ours[key] = version.get<std::string>();
+  }
+  EXPECT_EQ(ours, (real.get<std::map<std::string, std::string>>()));
+}
+
+TEST(Run, ASignalThatEndsTheCommandIsItsExitCode) {
+  const Scratch scratch;
+  EXPECT_EQ(repro(scratch.path(), "run -o run -- sh -c 'kill -9 $$'").code, 137);
+  EXPECT_EQ(repro(scratch.path(), "run -o run2 -- no-such-command-anywhere").code, 10);
+  EXPECT_FALSE(fs::exists(scratch / "run2"));
+}
+
+TEST(Run, TermIsPassedOn) {
+  const Scratch scratch;
+  const Outcome outcome =
+      shell(scratch.path(), kRepro +
+                                " run -o run -- sh -c 'trap \"exit 75\" TERM; touch ready; "
+                                "while :; do sleep 0.05; done' & pid=$!; "
+                                "while ! test -e ready; do sleep 0.02; done; kill $pid; wait $pid");
+  EXPECT_EQ(outcome.code, 75) << outcome.out;
+}
+
+TEST(Run, AResumeAddsARecordWithWhatDiffers) {
+  const Scratch scratch;
+  make_repository(scratch.path());
+  EXPECT_EQ(repro(scratch.path(), "run -o run -- true").code, 0);
+  put(scratch / "train.py", "changed\n");
+  EXPECT_EQ(shell(scratch.path(), "OMP_NUM_THREADS=3 " + kRepro + " run -o run -- true").code, 0);
+  const Json statement = statement_of(scratch / "run");
+  const Json& records = statement["predicate"]["runDetails"]["reprise_records"];
+  ASSERT_EQ(records.size(), 2u);
+  EXPECT_EQ(records[1]["kind"], "resume");
+  EXPECT_EQ(records[1]["differs"]["environment.OMP_NUM_THREADS"], "3");
+  EXPECT_TRUE(records[1]["differs"].contains("code.tree"));
+  EXPECT_TRUE(fs::exists(scratch / "run/snapshot-2.zip"));
+  EXPECT_EQ(repro(scratch.path(), "restore run first").code, 0);
+  EXPECT_EQ(repro(scratch.path(), "restore run second --name snapshot-2.zip").code, 0);
+  EXPECT_EQ(get(scratch / "second/train.py"), "changed\n");
+  EXPECT_NE(get(scratch / "first/train.py"), "changed\n");
+}
+
+TEST(Run, ManyProcessesMayWriteOneRun) {
+  const Scratch scratch;
+  must(scratch.path(),
+       "for i in 1 2 3 4 5 6 7 8; do " + kRepro + " run -q -o run -- true & done; wait");
+  EXPECT_EQ(statement_of(scratch / "run")["predicate"]["runDetails"]["reprise_records"].size(), 8u);
+}
+
+TEST(Diff, MostLikelyCauseFirstAndExitOne) {
+  const Scratch scratch;
+  make_repository(scratch.path());
+  put(scratch / "data/x", "1");
+  must(scratch.path(), "echo data >> .git/info/exclude");
+  ASSERT_EQ(repro(scratch.path(), "capture -o runs/a --data train=data").code, 0);
+  put(scratch / "data/x", "2");
+  put(scratch / "train.py", "changed\n");
+  ASSERT_EQ(shell(scratch.path(),
+                  "TZ=UTC OMP_NUM_THREADS=3 " + kRepro + " capture -o runs/b --data train=data")
+                .code,
+            0);
+  const Outcome outcome = repro(scratch.path(), "diff runs/a runs/b --json");
+  EXPECT_EQ(outcome.code, 1);
+  const Json answer = parse_json(outcome.out);
+  EXPECT_EQ(answer["same"], false);
+  std::vector<std::string> order;
+  for (const Json& difference : answer["differences"]) {
+    order.push_back(difference["field"].get<std::string>());
+  }
+  ASSERT_GE(order.size(), 4u);
+  EXPECT_EQ(order[0], "code.tree");
+  EXPECT_EQ(order[1], "data.train.sha256");
+  EXPECT_EQ(order[2], "environment.OMP_NUM_THREADS");
+  EXPECT_EQ(repro(scratch.path(), "diff runs/a runs/a").code, 0);
+}
+
+TEST(Diff, BadFingerprintsAreNamed) {
+  const Scratch scratch;
+  ASSERT_EQ(repro(scratch.path(), "capture -o a").code, 0);
+  const std::string good = get(scratch / "a/fingerprint.json");
+  const auto with = [&](const std::string& from, const std::string& to) {
+    std::string text = good;
+    text.replace(text.find(from), from.size(), to);
+    put(scratch / "b.json", text);
+    return repro(scratch.path(), "diff a b.json");
+  };
+  const Outcome newer = with("urn:reprise:run:v1", "urn:reprise:run:v2");
+  EXPECT_EQ(newer.code, 13);
+  EXPECT_THAT(newer.out, HasSubstr("newer version"));
+  EXPECT_EQ(with("in-toto.io/Statement/v1", "in-toto.io/Statement/v2").code, 13);
+  EXPECT_EQ(with("\"predicate\"", "\"other\"").code, 12);
+  EXPECT_EQ(with("\"resolvedDependencies\": []", "\"resolvedDependencies\": [1]").code, 12);
+  EXPECT_EQ(with("{", "").code, 12);
+  EXPECT_EQ(repro(scratch.path(), "diff a nowhere").code, 10);
+  EXPECT_EQ(repro(scratch.path(), "diff a").code, 2);
+}
+
+TEST(Restore, TamperedSnapshotIsRefused) {
+  const Scratch scratch;
+  make_repository(scratch.path());
+  ASSERT_EQ(repro(scratch.path(), "capture -o run").code, 0);
+  must(scratch.path(), "cp -r run bad && printf x >> bad/snapshot.zip");
+  const Outcome outcome = repro(scratch.path(), "restore bad out");
+  EXPECT_EQ(outcome.code, 12);
+  EXPECT_THAT(outcome.out, HasSubstr("SHA-256"));
+  EXPECT_FALSE(fs::exists(scratch / "out"));
+  EXPECT_EQ(repro(scratch.path(), "restore run out").code, 0);
+  EXPECT_EQ(repro(scratch.path(), "restore run out").code, 2) << "a directory that is there";
+}
+
+}  // namespace
+}  // namespace reprise
