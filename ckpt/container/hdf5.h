@@ -22,7 +22,7 @@ struct WriteOptions {
   unsigned jobs = 0;    // threads; 0: chosen for a disk that blocks (more than there are cores)
   bool direct = true;   // bypass the page cache where the file system allows it
   bool replace = true;  // false: kIo when the target exists by the time of publishing
-  std::function<void(std::uint64_t)> on_bytes;  // bytes just written; called from any thread
+  std::function<void(std::uint64_t)> on_bytes = {};  // bytes just written; called from any thread
 };
 
 struct WriteReport {

@@ -7,8 +7,8 @@ namespace reprise::container {
 
 // Opens the file with libhdf5 and compares each dataset that it finds, its type,
 // shape, place and bytes, with the tensor table, both ways. Call it only after
-// Hdf5Reader::verify() found nothing: libhdf5 trusts what it reads. Not for two
-// threads at once (nor is libhdf5). Cost: one more pass over all bytes.
+// Hdf5Reader::verify() found nothing: libhdf5 trusts what it reads. Calls wait for
+// each other, since libhdf5 has global state. Cost: one more pass over all bytes.
 VerifyReport verify_deep(const Hdf5Reader& reader);
 
 }  // namespace reprise::container

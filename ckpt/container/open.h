@@ -46,7 +46,7 @@ Document open(const std::filesystem::path& path, const OpenOptions& options = {}
 struct VerifyOptions {
   unsigned jobs = 0;
   bool deep = false;  // native files: also compare with what libhdf5 sees
-  std::function<void(std::uint64_t)> on_bytes;  // bytes just read; called from any thread
+  std::function<void(std::uint64_t)> on_bytes = {};  // bytes just read; called from any thread
 };
 
 // Checks all that can be checked of a file without its schema: structure, digests,

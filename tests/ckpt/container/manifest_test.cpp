@@ -1,0 +1,135 @@
+#include "ckpt/container/manifest.h"
+
+#include "ckpt/base/error.h"
+#include "tests/ckpt/container/sample.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+namespace reprise::container {
+namespace {
+
+Document decode(const std::string& json, std::vector<Tensor> tensors = {}) {
+  Document document;
+  document.root = decode_manifest(json, tensors, *document.arena);
+  return document;
+}
+
+Code code_of(const std::string& json) {
+  try {
+    decode(json);
+  } catch (const Error& error) {
+    return error.code();
+  }
+  return Code::kNo;
+}
+
+std::vector<Tensor> tensors_of(const EncodedDocument& encoded) {
+  std::vector<Tensor> tensors;
+  for (const NamedTensor& named : encoded.tensors) tensors.push_back(named.tensor);
+  return tensors;
+}
+
+TEST(Manifest, EveryKindOfValueComesBackExactly) {
+  const Document document = rich_document();
+  const EncodedDocument first = encode_manifest(document.root);
+  const Document back = decode(first.json, tensors_of(first));
+  const EncodedDocument second = encode_manifest(back.root);
+  EXPECT_EQ(first.json, second.json);
+  ASSERT_EQ(first.tensors.size(), second.tensors.size());
+  for (std::size_t i = 0; i < first.tensors.size(); ++i) {
+    EXPECT_EQ(first.tensors[i].name, second.tensors[i].name);
+  }
+  const auto& numbers = back.root.as_dict().get("numbers").as_sequence().items;
+  const auto& original = document.root.as_dict().get("numbers").as_sequence().items;
+  ASSERT_EQ(numbers.size(), original.size());
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    ASSERT_EQ(numbers[i].kind(), original[i].kind()) << i;
+    if (numbers[i].kind() == Kind::kFloat) {
+      EXPECT_EQ(std::bit_cast<std::uint64_t>(numbers[i].as_float()), std::bit_cast<std::uint64_t>(original[i].as_float()));
+    }
+    if (numbers[i].kind() == Kind::kInt) {
+      EXPECT_EQ(numbers[i].as_int(), original[i].as_int());
+    }
+    if (numbers[i].kind() == Kind::kBigInt) {
+      EXPECT_EQ(as_text(numbers[i].as_bytes()), as_text(original[i].as_bytes()));
+    }
+  }
+}
+
+TEST(Manifest, IdentityIsKept) {
+  const EncodedDocument encoded = encode_manifest(rich_document().root);
+  const Document back = decode(encoded.json, tensors_of(encoded));
+  const DictNode& root = back.root.as_dict();
+  EXPECT_EQ(root.get("reprise").identity(), root.get("again").identity());
+  const Value records = root.get("records");
+  EXPECT_EQ(records.as_sequence().items.back().identity(), records.identity());
+}
+
+TEST(Manifest, NamesAreTheKeysOnTheWay) {
+  Document document;
+  Arena& arena = *document.arena;
+  document.root = arena.dict();
+  const Value state = arena.dict();
+  const Value slot = arena.dict();
+  slot.as_dict().append(arena, "exp_avg", arena.tensor(patterned(DType::kFloat32, {2})));
+  state.as_dict().append(arena, Value::integer(0), slot);
+  const Value optimizer = arena.dict();
+  optimizer.as_dict().append(arena, "state", state);
+  document.root.as_dict().append(arena, "optimizer", optimizer);
+  const auto names = name_tensors(document);
+  ASSERT_EQ(names.size(), 1u);
+  EXPECT_EQ(names[0].name, "optimizer/state/0/exp_avg");
+}
+
+TEST(Manifest, OddKeysAreEscapedApart) {
+  EXPECT_EQ(escape_component("blocks.0.attn.qkv.weight"), "blocks.0.attn.qkv.weight");
+  EXPECT_EQ(escape_component("a/b"), "a%2Fb");
+  EXPECT_EQ(escape_component("%"), "%25");
+  EXPECT_EQ(escape_component("@x"), "%40x");
+  EXPECT_EQ(escape_component(""), "%");
+  EXPECT_EQ(escape_component("."), "%2E");
+  EXPECT_EQ(escape_component("\xff"), "%FF");
+  EXPECT_EQ(escape_component("gr\xc3\xbc\xc3\x9f"), "gr\xc3\xbc\xc3\x9f");
+  EXPECT_NE(escape_component(std::string(3000, 'n')), escape_component(std::string(3001, 'n')));
+  EXPECT_LE(escape_component(std::string(3000, 'n')).size(), 800u);
+}
+
+TEST(Manifest, SharedStructureStaysSmall) {
+  // 60 levels, each holding the one below twice: 2^60 values if sharing were lost.
+  Document document;
+  Value value = document.arena->list();
+  for (int i = 0; i < 60; ++i) {
+    const Value pair[] = {value, value};
+    value = document.arena->tuple(pair);
+  }
+  EXPECT_LT(encode_manifest(value).json.size(), 4000u);
+}
+
+TEST(Manifest, DepthIsBoundedBothWays) {
+  Document document;
+  Value value = document.arena->list();
+  for (int i = 0; i < 100'000; ++i) value = document.arena->list(std::span(&value, 1));
+  EXPECT_THROW(encode_manifest(value), Error);
+
+  std::string json;
+  for (int i = 0; i < 1'000'000; ++i) json += R"({"list":[)";
+  EXPECT_EQ(code_of(json), Code::kCorrupt);
+}
+
+TEST(Manifest, MalformedIsCorrupt) {
+  const char* const kBad[] = {
+      "", "[1]", "{}", R"({"id":0})", R"({"ref":0})", R"({"tensor":0})", R"({"tensor":-1})", R"({"tensor":1.5})",
+      R"({"list":{}})", R"({"dict":[1]})", R"({"dict":[[1]]})", R"({"float":"1"})", R"({"int":"x"})",
+      R"({"int":"99999999999999999999"})", R"({"bytes":"0"})", R"({"bytes":"zz"})", R"({"complex":[1]})",
+      R"({"id":1,"list":[]})", R"({"id":0,"list":[{"id":0,"list":[]}]})", R"({"tensor":null})",
+      R"({"tensor":null,"layout":"strided","dtype":"float32","shape":[1]})",
+      R"({"tensor":null,"layout":"meta","dtype":"float32","shape":[4611686018427387904,4]})",
+      R"({"list":[1],"list":[2]})", "18446744073709551615", "1e999", "{\"list\":[\"\xff\"]}"};
+  for (const char* json : kBad) EXPECT_EQ(code_of(json), Code::kCorrupt) << json;
+  EXPECT_EQ(code_of(R"({"hologram":[]})"), Code::kUnsupported);
+  EXPECT_EQ(code_of(R"({"hologram":"x"})"), Code::kUnsupported);
+}
+
+}  // namespace
+}  // namespace reprise::container
