@@ -60,23 +60,19 @@ KeyKind kind_of(const EVP_PKEY* key, std::string_view place) {
     const std::string_view name(group, length);
     if (name == "prime256v1" || name == "P-256") return KeyKind::kEcdsaP256;
     if (name == "secp384r1" || name == "P-384") return KeyKind::kEcdsaP384;
-    fail(Code::kUnsupported, "{}: an EC key over {}; allowed are P-256 and P-384", place,
+    fail(Code::kCorrupt, "{}: an EC key over {}; allowed are P-256 and P-384", place,
          printable(name));
   }
   const char* type = EVP_PKEY_get0_type_name(key);
-  fail(Code::kUnsupported,
-       "{}: a key of type {}; allowed are Ed25519 and ECDSA over P-256 or P-384", place,
-       type == nullptr ? "unknown" : type);
+  fail(Code::kCorrupt, "{}: a key of type {}; allowed are Ed25519 and ECDSA over P-256 or P-384",
+       place, type == nullptr ? "unknown" : type);
 }
 
 const EVP_MD* digest_of(KeyKind kind) {
   switch (kind) {
-    case KeyKind::kEcdsaP256:
-      return EVP_sha256();
-    case KeyKind::kEcdsaP384:
-      return EVP_sha384();
-    case KeyKind::kEd25519:
-      return nullptr;  // Ed25519 digests inside
+    case KeyKind::kEcdsaP256: return EVP_sha256();
+    case KeyKind::kEcdsaP384: return EVP_sha384();
+    case KeyKind::kEd25519: return nullptr;  // Ed25519 digests inside
   }
   return nullptr;
 }
@@ -98,12 +94,9 @@ int no_passphrase(char*, int, int, void*) { return 0; }
 
 std::string_view to_string(KeyKind kind) {
   switch (kind) {
-    case KeyKind::kEd25519:
-      return "ed25519";
-    case KeyKind::kEcdsaP256:
-      return "ecdsa-p256";
-    case KeyKind::kEcdsaP384:
-      return "ecdsa-p384";
+    case KeyKind::kEd25519: return "ed25519";
+    case KeyKind::kEcdsaP256: return "ecdsa-p256";
+    case KeyKind::kEcdsaP384: return "ecdsa-p384";
   }
   return "unknown";
 }
@@ -157,15 +150,9 @@ bool PublicKey::verify(Bytes message, Bytes signature) const {
 PrivateKey PrivateKey::generate(KeyKind kind) {
   EVP_PKEY* key = nullptr;
   switch (kind) {
-    case KeyKind::kEd25519:
-      key = EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519");
-      break;
-    case KeyKind::kEcdsaP256:
-      key = EVP_EC_gen("P-256");
-      break;
-    case KeyKind::kEcdsaP384:
-      key = EVP_EC_gen("P-384");
-      break;
+    case KeyKind::kEd25519: key = EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"); break;
+    case KeyKind::kEcdsaP256: key = EVP_EC_gen("P-256"); break;
+    case KeyKind::kEcdsaP384: key = EVP_EC_gen("P-384"); break;
   }
   if (key == nullptr) fail_openssl("generating a key");
   return PrivateKey(std::make_shared<const PublicKey::Handle>(key, kind));

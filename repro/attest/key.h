@@ -20,8 +20,8 @@ std::string_view to_string(KeyKind kind);
 class PublicKey {
  public:
   // A PEM file ("BEGIN PUBLIC KEY", SubjectPublicKeyInfo).
-  // Errors: kNotFound; kCorrupt when it is no public key (naming a private key as such);
-  // kUnsupported for an algorithm or curve that is not allowed, RSA among them.
+  // Errors: kNotFound; kCorrupt when it is no public key (naming a private key as such), or of an
+  // algorithm or curve that is not allowed, RSA among them.
   static PublicKey load(const std::filesystem::path& path);
   static PublicKey from_pem(std::string_view pem, std::string_view place);
 
@@ -49,8 +49,7 @@ class PrivateKey {
   // From the system's cryptographic random source. Errors: kInternal.
   static PrivateKey generate(KeyKind kind);
   // An unencrypted PKCS #8 or SEC 1 PEM file.
-  // Errors: kNotFound; kUsage when others than its owner may read it; kCorrupt, kUnsupported as
-  // for PublicKey.
+  // Errors: kNotFound; kUsage when others than its owner may read it; kCorrupt as for PublicKey.
   static PrivateKey load(const std::filesystem::path& path);
 
   KeyKind kind() const;

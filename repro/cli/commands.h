@@ -10,5 +10,7 @@ void add_run(CommandLine& app);
 void add_diff(CommandLine& app);
 void add_restore(CommandLine& app);
 void add_keygen(CommandLine& app);
+void add_sign(CommandLine& app);
+void add_verify(CommandLine& app);
 
 }  // namespace reprise::repro

@@ -11,5 +11,7 @@ int main(int argc, char** argv) {
   repro::add_diff(app);
   repro::add_restore(app);
   repro::add_keygen(app);
+  repro::add_sign(app);
+  repro::add_verify(app);
   return app.run(argc, argv);
 }

@@ -156,12 +156,9 @@ Influence influence_of(const std::string& field, const Rule& rule, const Leaves&
 
 std::string_view to_string(Influence influence) {
   switch (influence) {
-    case kLikely:
-      return "likely";
-    case kPossible:
-      return "possible";
-    case kUnlikely:
-      return "unlikely";
+    case kLikely: return "likely";
+    case kPossible: return "possible";
+    case kUnlikely: return "unlikely";
   }
   return "unknown";
 }

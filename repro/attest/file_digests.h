@@ -1,0 +1,39 @@
+// Every file below a directory, by digest: what a signature over the directory speaks about.
+#pragma once
+
+#include "ckpt/base/sha256.h"
+
+#include <filesystem>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace reprise::attest {
+
+enum class Links : std::uint8_t {
+  kRefuse,
+  kSkip,    // not signed: their target is, where it lies in the directory
+  kFollow,  // to files only
+};
+
+// Path relative to `directory` -> SHA-256. Leaves out `ignored` (relative paths, with everything
+// below them) and temporary files of writers (*.tmp-*). Reads every byte, on `jobs` threads.
+// Errors: kNotFound, kIo; kUnsupported for a name that is not UTF-8, which JSON cannot carry, and
+// for a link under Links::kRefuse.
+std::map<std::string, Digest> digest_files(const std::filesystem::path& directory,
+                                           std::span<const std::string> ignored, Links links,
+                                           unsigned jobs = 0, bool progress = false);
+
+// How a directory differs from what was signed; all empty: not at all.
+struct Deviations {
+  std::vector<std::string> missing;
+  std::vector<std::string> altered;
+  std::vector<std::string> unsigned_files;
+  bool none() const { return missing.empty() && altered.empty() && unsigned_files.empty(); }
+};
+
+Deviations compare(const std::map<std::string, Digest>& was_signed,
+                   const std::map<std::string, Digest>& found);
+
+}  // namespace reprise::attest
