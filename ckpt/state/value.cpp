@@ -281,7 +281,8 @@ void* Arena::grow(void* old, std::size_t old_size, std::size_t new_size, std::si
     cursor_ += new_size - old_size;
     return old;
   }
-  void* run = allocate(new_size, alignment);
+  // Never from what is left of a block: a large run is known by its size alone.
+  void* run = new_size >= kLargeRun ? allocate_large(new_size) : allocate(new_size, alignment);
   if (old_size > 0) std::memcpy(run, old, old_size);
   return run;
 }
