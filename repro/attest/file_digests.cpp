@@ -46,10 +46,7 @@ std::map<std::string, Digest> digest_files(const fs::path& directory,
       }
       if (links == Links::kSkip) continue;
     }
-    if (!it->is_regular_file() ||
-        it->path().filename().native().find(".tmp-") != std::string::npos) {
-      continue;
-    }
+    if (!it->is_regular_file()) continue;
     if (dump_json(Json(relative)) !=
         Json(relative).dump(-1, ' ', false, Json::error_handler_t::ignore)) {
       fail(Code::kUnsupported, "{}: a name that is not UTF-8 cannot be signed; rename the file",

@@ -18,7 +18,7 @@ enum class Links : std::uint8_t {
 };
 
 // Path relative to `directory` -> SHA-256. Leaves out `ignored` (relative paths, with everything
-// below them) and temporary files of writers (*.tmp-*). Reads every byte, on `jobs` threads.
+// below them). Reads every byte, on `jobs` threads.
 // Errors: kNotFound, kIo; kUnsupported for a name that is not UTF-8, which JSON cannot carry, and
 // for a link under Links::kRefuse.
 std::map<std::string, Digest> digest_files(const std::filesystem::path& directory,
