@@ -2,6 +2,8 @@
 
 #include "ckpt/base/error.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <limits>
@@ -12,6 +14,9 @@ namespace reprise {
 namespace {
 
 constexpr std::size_t kLargestBlock = 1u << 20;
+constexpr std::size_t kHugePage = 2u << 20;
+constexpr std::size_t kHugeBlock = 2 * kHugePage;
+constexpr std::uint64_t kHugeBlocksFrom = 16u << 20;
 // From this size on a run has a block of its own; below it, runs share blocks.
 constexpr std::size_t kLargeRun = 1u << 16;
 // Before such a run: where it is among the large ones. Keeps it aligned to 16.
@@ -252,10 +257,14 @@ void* Arena::allocate_large(std::size_t size) {
 void* Arena::allocate_block(std::size_t size, std::size_t alignment) {
   if (size > std::numeric_limits<std::size_t>::max() / 4) throw std::bad_alloc();
   if (size >= kLargeRun) return allocate_large(size);
-  const std::size_t block_bytes = std::max(next_block_bytes_, size + alignment);
+  // A large tree costs more in page faults than in parsing: from some size on, ask for
+  // huge pages, which the small trees of most files would waste.
+  const bool huge = reserved_bytes_ >= kHugeBlocksFrom;
+  const std::size_t block_bytes = huge ? kHugeBlock : std::max(next_block_bytes_, size + alignment);
   reserve_bytes(block_bytes);
-  Block block(std::malloc(block_bytes));
+  Block block(huge ? std::aligned_alloc(kHugePage, block_bytes) : std::malloc(block_bytes));
   if (block == nullptr) throw std::bad_alloc();
+  if (huge) madvise(block.get(), block_bytes, MADV_HUGEPAGE);
   cursor_ = static_cast<std::byte*>(block.get());
   block_end_ = cursor_ + block_bytes;
   blocks_.push_back(std::move(block));
