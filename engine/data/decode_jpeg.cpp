@@ -3,6 +3,7 @@
 
 #include <turbojpeg.h>
 
+#include <algorithm>
 #include <limits>
 #include <memory>
 #include <string>
@@ -14,13 +15,23 @@ struct Destroy {
   void operator()(void* handle) const { tjDestroy(handle); }
 };
 
+using Decompressor = std::unique_ptr<void, Destroy>;
+
 // One decompressor a thread: making one costs as much as decoding a small picture.
+Decompressor& decompressor_of_thread() {
+  thread_local Decompressor decompressor;
+  return decompressor;
+}
+
 tjhandle decompressor() {
-  thread_local const std::unique_ptr<void, Destroy> kHandle(tjInitDecompress());
-  if (!kHandle) {
+  Decompressor& decompressor = decompressor_of_thread();
+  if (!decompressor) {
+    decompressor.reset(tjInitDecompress());
+  }
+  if (!decompressor) {
     fail(Code::kInternal, "libjpeg-turbo could not be started: {}", tjGetErrorStr2(nullptr));
   }
-  return kHandle.get();
+  return decompressor.get();
 }
 
 const unsigned char* data_of(Bytes bytes) {
@@ -29,6 +40,8 @@ const unsigned char* data_of(Bytes bytes) {
 
 [[noreturn]] void fail_jpeg(tjhandle handle, std::string_view name) {
   const std::string reason = tjGetErrorStr2(handle);
+  // After a failure in a header the library goes on in the middle of it with the next picture.
+  decompressor_of_thread().reset();
   const bool unsupported = reason.find("not supported") != std::string::npos ||
                            reason.find("Unsupported") != std::string::npos ||
                            reason.find("too many scans") != std::string::npos;
