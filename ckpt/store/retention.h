@@ -17,12 +17,12 @@ namespace reprise::store {
 // A checkpoint is kept when any rule keeps it. With no rule set nothing is removed.
 struct RetentionPolicy {
   bool keep_best = false;                  // by the major metric
-  std::optional<std::uint64_t> keep_top;   // the best N by the major metric
-  std::optional<std::uint64_t> keep_last;  // the newest N
-  std::optional<std::uint64_t> every;      // ends of every K-th epoch,
+  std::optional<std::uint64_t> keep_top = {};   // the best N by the major metric
+  std::optional<std::uint64_t> keep_last = {};  // the newest N
+  std::optional<std::uint64_t> every = {};      // ends of every K-th epoch,
   std::uint64_t begin_epoch = 0;           //   counted from begin
-  std::optional<std::uint64_t> end_epoch;  //   to end, both inclusive
-  std::optional<std::chrono::seconds> younger_than;
+  std::optional<std::uint64_t> end_epoch = {};  //   to end, both inclusive
+  std::optional<std::chrono::seconds> younger_than = {};
   // Rewrite what is kept, but for the newest, without optimizer and loss state.
   bool drop_optimizer = false;
 

@@ -1,0 +1,140 @@
+#include "ckpt/store/retention.h"
+
+#include "ckpt/base/error.h"
+#include "ckpt/store/load.h"
+#include "ckpt/store/save.h"
+#include "tests/ckpt/store/sample_checkpoint.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <set>
+
+namespace reprise::store {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class RetentionTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    for (int i = 1; i <= 6; ++i) save(sample::model(i, static_cast<std::uint64_t>(i), i == 2 ? 0.9 : 0.1 * i), run_.checkpoints());
+  }
+
+  // Epochs that the policy keeps, after it was executed.
+  std::vector<std::uint64_t> kept(const RetentionPolicy& policy) {
+    const RetentionPlan plan = plan_retention(run_, policy);
+    std::vector<std::uint64_t> planned;
+    for (const auto& item : plan.kept) planned.push_back(item.entry.epoch);
+    execute(plan);
+    std::vector<std::uint64_t> found;
+    for (const auto& entry : run_.list()) found.push_back(entry.epoch);
+    EXPECT_EQ(found, planned);
+    return found;
+  }
+
+  const sample::Scratch root_;
+  const RunDirectory run_ = RunDirectory::create(root_ / "run");
+};
+
+TEST_F(RetentionTest, WithoutARuleEverythingStays) { EXPECT_THAT(kept({}), ElementsAre(1, 2, 3, 4, 5, 6)); }
+
+TEST_F(RetentionTest, KeepLast) { EXPECT_THAT(kept({.keep_last = 2}), ElementsAre(5, 6)); }
+
+TEST_F(RetentionTest, KeepBestAlsoKeepsTheNewest) { EXPECT_THAT(kept({.keep_best = true}), ElementsAre(2, 6)); }
+
+TEST_F(RetentionTest, KeepTop) { EXPECT_THAT(kept({.keep_top = 3}), ElementsAre(2, 5, 6)); }
+
+TEST_F(RetentionTest, EveryKIsCountedFromBeginAndEndsInclusive) {
+  EXPECT_THAT(kept({.keep_last = 1, .every = 2, .begin_epoch = 1, .end_epoch = 3}), ElementsAre(1, 3, 6));
+}
+
+TEST_F(RetentionTest, YoungFilesStay) {
+  EXPECT_THAT(kept({.keep_last = 1, .younger_than = std::chrono::hours(1)}), ElementsAre(1, 2, 3, 4, 5, 6));
+  for (const auto& entry : run_.list()) {
+    if (entry.epoch < 4) fs::last_write_time(entry.path, fs::file_time_type::clock::now() - std::chrono::hours(2));
+  }
+  EXPECT_THAT(kept({.keep_last = 1, .younger_than = std::chrono::hours(1)}), ElementsAre(4, 5, 6));
+}
+
+TEST_F(RetentionTest, BackboneOfANeighbourStays) {
+  const RunDirectory other = RunDirectory::create(root_ / "other");
+  save(sample::head_for(100, sample::uuid(3)), other.checkpoints());
+  const RetentionPlan plan = plan_retention(run_, {.keep_last = 1});
+  ASSERT_EQ(plan.kept.size(), 2U);
+  EXPECT_EQ(plan.kept[0].entry.uuid, sample::uuid(3));
+  EXPECT_THAT(plan.kept[0].reason, HasSubstr("backbone of " + other.path().native()));
+}
+
+TEST_F(RetentionTest, ParentInARunOfAnotherNameStays) {
+  // runs/<name>/<time>
+  const RunDirectory here = RunDirectory::create(root_ / "runs/a/1");
+  const RunDirectory there = RunDirectory::create(root_ / "runs/b/1");
+  for (int i = 1; i <= 3; ++i) save(sample::model(i, static_cast<std::uint64_t>(i), 0.1), here.checkpoints());
+  Checkpoint child = sample::model(50, 1, 0.1);
+  child.parents = {{sample::uuid(1), Relation::kLoaded}};
+  save(child, there.checkpoints());
+  const RetentionPlan plan = plan_retention(here, {.keep_last = 1});
+  ASSERT_EQ(plan.kept.size(), 2U);
+  EXPECT_EQ(plan.kept[0].entry.uuid, sample::uuid(1));
+  EXPECT_THAT(plan.kept[0].reason, HasSubstr("parent (loaded)"));
+}
+
+TEST_F(RetentionTest, ParentInAGivenRootStays) {
+  const sample::Scratch far;
+  const RunDirectory other = RunDirectory::create(far / "x/y/z/other");
+  save(sample::head_for(100, sample::uuid(3)), other.checkpoints());
+  EXPECT_EQ(plan_retention(run_, {.keep_last = 1}).kept.size(), 1U);
+  EXPECT_EQ(plan_retention(run_, {.keep_last = 1}, {other}).kept.size(), 2U);
+}
+
+TEST_F(RetentionTest, KeeperSparesWhatTheRunItselfRefersTo) {
+  Checkpoint resumed = sample::model(7, 7, 0.1);
+  resumed.parents = {{sample::uuid(4), Relation::kResumed}};
+  const RetentionKeeper keeper(run_, {.keep_last = 1});
+  save(resumed, run_.checkpoints());
+  keeper.apply();
+  std::vector<std::uint64_t> epochs;
+  for (const auto& entry : run_.list()) epochs.push_back(entry.epoch);
+  EXPECT_THAT(epochs, ElementsAre(4, 7));
+}
+
+TEST_F(RetentionTest, RollingAndUnreadableFilesStay) {
+  save(sample::model(20, 3, 0), run_.checkpoints(), {.kind = SaveKind::kRolling});
+  std::ofstream(run_.checkpoints() / "broken.h5") << "x";
+  const RetentionPlan plan = plan_retention(run_, {.keep_last = 1});
+  std::set<std::string> kept_names;
+  for (const auto& item : plan.kept) kept_names.insert(item.entry.path.filename());
+  EXPECT_TRUE(kept_names.contains("broken.h5"));
+  EXPECT_TRUE(kept_names.contains("checkpoint_model_tiny_net.h5"));
+  EXPECT_EQ(kept_names.size(), 3U);
+}
+
+TEST_F(RetentionTest, DroppedOptimizerLeavesWeightsAndTheNewestAlone) {
+  const Digest before = load((run_.path() / "<ep2>").native()).model.find("fc.weight")->digest();
+  const RetentionPlan plan = plan_retention(run_, {.drop_optimizer = true});
+  EXPECT_EQ(plan.reduced.size(), 5U);
+  EXPECT_TRUE(plan.removed.empty());
+  execute(plan);
+  const Checkpoint reduced = load((run_.path() / "<ep2>").native());
+  EXPECT_FALSE(reduced.resumable());
+  EXPECT_EQ(reduced.uuid, sample::uuid(2));
+  EXPECT_EQ(reduced.model.find("fc.weight")->digest(), before);
+  EXPECT_TRUE(load((run_.path() / "<last>").native()).resumable());
+  EXPECT_TRUE(plan_retention(run_, {.drop_optimizer = true}).reduced.empty());
+}
+
+TEST_F(RetentionTest, BytesAreThoseOfTheFiles) {
+  const RetentionPlan plan = plan_retention(run_, {.keep_last = 2});
+  std::uint64_t expected = 0;
+  for (const auto& item : plan.removed) expected += fs::file_size(item.entry.path);
+  EXPECT_EQ(plan.bytes(), expected);
+  EXPECT_EQ(execute(plan), expected);
+  EXPECT_EQ(execute(plan), 0U);  // all of it is gone already
+}
+
+}  // namespace
+}  // namespace reprise::store
