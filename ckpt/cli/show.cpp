@@ -89,7 +89,7 @@ void print_metrics(Io& io, const Checkpoint& checkpoint) {
 void print_text(Io& io, const store::LoadedCheckpoint& loaded) {
   const Checkpoint& c = loaded.checkpoint;
   const auto field = [&](std::string_view name, const std::string& value) {
-    if (!value.empty()) io.print("{}  {}\n", io.bold(fmt::format("{:<10}", name)), value);
+    if (!value.empty()) io.print("{}  {}\n", io.bold(fmt::format("{:<13}", name)), value);
   };
   const Totals totals = totals_of(c);
   field("file", printable(loaded.path.native(), 4096));

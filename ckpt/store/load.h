@@ -12,8 +12,9 @@
 namespace reprise::store {
 
 struct LoadOptions {
-  // Check the digest of every byte (native files) while opening, on `jobs` threads.
-  // Without it only structure is checked; a damaged tensor is then found by verify() alone.
+  // Check the digest of every byte while opening, where the format has digests, on
+  // `jobs` threads. Without it each tensor is checked when its bytes are first asked
+  // for, through bounded buffers: what only passes through needs no more.
   bool verify = true;
   unsigned jobs = 0;  // as parallel_for takes it
   // For old files whose kind cannot be told from their content; see `migrate --help`.
@@ -33,7 +34,8 @@ struct LoadedCheckpoint {
 
 // Opens `path_or_reference` (`RUN/<best>` and the like, see reference.h), upgrades
 // what is older than version 5 in memory, and validates. Nothing is executed and
-// nothing is written. Cost: O(tensors); with `verify` one pass over the bytes.
+// nothing is written. Cost: O(tensors); with `verify` one pass over the bytes, which
+// maps them all.
 // Errors, each naming the file: kNotFound; kIo; kCorrupt; kUnsupported (newer);
 // kIncomplete (never committed); kMismatch for a file that is no checkpoint.
 LoadedCheckpoint open_checkpoint(std::string_view path_or_reference, const LoadOptions& options = {});
