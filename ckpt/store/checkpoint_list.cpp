@@ -28,7 +28,8 @@ void add_size_and_time(CheckpointEntry& entry, const fs::path& file) {
   if (::stat(file.c_str(), &status) == -1) return;  // removed since it was listed
   entry.bytes += static_cast<std::uint64_t>(status.st_size);
   entry.modified_ns = std::max<std::int64_t>(
-      entry.modified_ns, std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec);
+      entry.modified_ns,
+      std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec);
 }
 
 // What only the file itself says.

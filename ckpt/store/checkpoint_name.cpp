@@ -14,7 +14,8 @@ constexpr std::string_view kPrefix = "checkpoint_";
 constexpr std::string_view kFor = "for_";
 constexpr std::size_t kUuidLength = 36;
 // "head" and "backbone" are types of versions 1 and 2.
-constexpr std::array<std::string_view, 5> kTypes = {"dino", "supervised", "model", "head", "backbone"};
+constexpr std::array<std::string_view, 5> kTypes = {"dino", "supervised", "model", "head",
+                                                    "backbone"};
 
 // An architecture's name as part of a file name: a '/' would leave the folder, and
 // shells and people stumble over the rest.

@@ -100,13 +100,15 @@ LineageGraph connected(const LineageGraph& graph, const Uuid& uuid) {
     part.nodes.push_back(graph.nodes[i]);
   }
   for (const LineageEdge& edge : graph.edges) {
-    if (reached[edge.child]) part.edges.push_back({moved[edge.child], moved[edge.parent], edge.relation});
+    if (reached[edge.child])
+      part.edges.push_back({moved[edge.child], moved[edge.parent], edge.relation});
   }
   return part;
 }
 
 std::string LineageGraph::to_dot() const {
-  std::string dot = "digraph lineage {\n  rankdir=BT;\n  node [shape=box, fontname=\"monospace\"];\n";
+  std::string dot =
+      "digraph lineage {\n  rankdir=BT;\n  node [shape=box, fontname=\"monospace\"];\n";
   for (const LineageNode& node : nodes) {
     const std::string id = node.uuid.text();
     if (node.path) {

@@ -41,8 +41,8 @@ Metric metric_from(std::string_view name, const Json& json) {
   Metric metric;
   for (const auto& [key, value] : json.items()) {
     if (key == "mode") {
-      const auto mode = value.is_string() ? metric_mode_from(value.get_ref<const std::string&>())
-                                          : std::nullopt;
+      const auto mode =
+          value.is_string() ? metric_mode_from(value.get_ref<const std::string&>()) : std::nullopt;
       if (!mode) wrong(name, key, value, "\"min\" or \"max\"");
       metric.mode = *mode;
     } else if (key == "use_for_is_best") {
@@ -56,9 +56,11 @@ Metric metric_from(std::string_view name, const Json& json) {
     } else if (key == "percentage") {
       metric.percentage = flag(name, key, value);
     } else if (key == "values") {
-      for (const Json& item : array(name, key, value)) metric.values.push_back(number(name, key, item));
+      for (const Json& item : array(name, key, value))
+        metric.values.push_back(number(name, key, item));
     } else if (key == "updates") {
-      for (const Json& item : array(name, key, value)) metric.updates.push_back(count(name, key, item));
+      for (const Json& item : array(name, key, value))
+        metric.updates.push_back(count(name, key, item));
     } else if (key == "best") {
       const double best = number(name, key, value);
       if (std::isfinite(best)) metric.best = best;
@@ -184,7 +186,8 @@ void MetricsState::set_major(std::string_view name, MetricMode mode) {
 std::pair<std::string, MetricMode> parse_major_metric(std::string_view text) {
   const auto colon = text.rfind(':');
   const std::string name(text.substr(0, colon));
-  if (name.empty()) fail(Code::kUsage, "'{}' names no metric; write it as val/acc1:max", printable(text));
+  if (name.empty())
+    fail(Code::kUsage, "'{}' names no metric; write it as val/acc1:max", printable(text));
   if (colon != std::string_view::npos) {
     const auto mode = metric_mode_from(text.substr(colon + 1));
     if (!mode) {
@@ -192,10 +195,10 @@ std::pair<std::string, MetricMode> parse_major_metric(std::string_view text) {
     }
     return {name, *mode};
   }
-  constexpr std::string_view kLargerIsBetter[] = {"acc", "auc", "iou", "f1", "map", "precision",
-                                                  "recall", "r2", "psnr", "ssim"};
-  constexpr std::string_view kSmallerIsBetter[] = {"loss", "mae", "mse", "rmse", "error", "err",
-                                                   "perplexity"};
+  constexpr std::string_view kLargerIsBetter[] = {"acc",       "auc",    "iou", "f1",   "map",
+                                                  "precision", "recall", "r2",  "psnr", "ssim"};
+  constexpr std::string_view kSmallerIsBetter[] = {"loss",  "mae", "mse",       "rmse",
+                                                   "error", "err", "perplexity"};
   const auto holds = [&](std::string_view part) { return name.find(part) != std::string::npos; };
   const bool larger = std::ranges::any_of(kLargerIsBetter, holds);
   const bool smaller = std::ranges::any_of(kSmallerIsBetter, holds);

@@ -118,7 +118,7 @@ Score score_of(const CheckpointEntry& entry, std::string_view wanted) {
     }
     if (metric == nullptr) return score;
     score.mode = metric->mode;
-    score.value = checkpoint.progress ? metric->value_at(checkpoint.progress->update)
+    score.value = checkpoint.progress      ? metric->value_at(checkpoint.progress->update)
                   : metric->values.empty() ? std::nullopt
                                            : std::optional(metric->values.back());
     if (score.value && !std::isfinite(*score.value)) score.value.reset();
@@ -137,8 +137,9 @@ std::vector<BestCheckpoint> rank(const std::vector<CheckpointEntry>& entries,
   std::vector<Score> scores(entries.size());
   parallel_for(entries.size(), 0, [&](std::size_t i) { scores[i] = score_of(entries[i], metric); });
   // The newest file that has a major metric decides which one it is, and its direction.
-  const auto deciding = std::find_if(scores.rbegin(), scores.rend(),
-                                     [](const Score& score) { return !score.metric.empty() && score.value; });
+  const auto deciding = std::find_if(scores.rbegin(), scores.rend(), [](const Score& score) {
+    return !score.metric.empty() && score.value;
+  });
   std::vector<BestCheckpoint> ranked;
   if (deciding == scores.rend()) return ranked;
   for (std::size_t i = 0; i < entries.size(); ++i) {
@@ -146,7 +147,8 @@ std::vector<BestCheckpoint> rank(const std::vector<CheckpointEntry>& entries,
     ranked.push_back({entries[i], scores[i].metric, *scores[i].value});
   }
   std::ranges::stable_sort(ranked, [&](const BestCheckpoint& a, const BestCheckpoint& b) {
-    if (a.value != b.value) return deciding->mode == MetricMode::kMin ? a.value < b.value : a.value > b.value;
+    if (a.value != b.value)
+      return deciding->mode == MetricMode::kMin ? a.value < b.value : a.value > b.value;
     return !a.entry.rolling && b.entry.rolling && a.entry.epoch == b.entry.epoch;
   });
   return ranked;
@@ -166,7 +168,8 @@ fs::path resolve(std::string_view path_or_reference, DirectoryMeans directory) {
   if (!reference) {
     if (!fs::is_directory(path, failure)) return path;
     if (directory == DirectoryMeans::kError) {
-      fail(Code::kUsage, "{}: is a directory, a checkpoint was expected; use {}/<last> or {}/<best>",
+      fail(Code::kUsage,
+           "{}: is a directory, a checkpoint was expected; use {}/<last> or {}/<best>",
            path.native(), path.native(), path.native());
     }
     reference = Reference{path, "last", 0};
@@ -178,8 +181,8 @@ fs::path resolve(std::string_view path_or_reference, DirectoryMeans directory) {
   std::vector<CheckpointEntry> candidates;
   const auto pick = [&](const auto& list, auto entry_of) -> fs::path {
     if (reference->back >= list.size()) {
-      fail(Code::kNotFound, "{}: there are only {} such checkpoints{}", printable(path_or_reference),
-           list.size(), what_there_is(all));
+      fail(Code::kNotFound, "{}: there are only {} such checkpoints{}",
+           printable(path_or_reference), list.size(), what_there_is(all));
     }
     return entry_of(list[reference->back]).path;
   };
@@ -213,7 +216,8 @@ fs::path resolve(std::string_view path_or_reference, DirectoryMeans directory) {
     }
     return unique(path_or_reference, candidates, all).path;
   }
-  fail(Code::kUsage, "{}: <{}> is no reference; use <best>, <last>, <last>~N, <epN> or <uuid:START>",
+  fail(Code::kUsage,
+       "{}: <{}> is no reference; use <best>, <last>, <last>~N, <epN> or <uuid:START>",
        printable(path_or_reference), printable(word, 40));
 }
 

@@ -21,7 +21,8 @@ fs::path absolute_of(const fs::path& path) {
 // Whether the name of some checkpoint in `folder` says that it is `_for_` `uuid`.
 bool names_as_backbone(const fs::path& folder, const Uuid& uuid) {
   std::error_code failure;
-  for (fs::directory_iterator it(folder, failure), end; !failure && it != end; it.increment(failure)) {
+  for (fs::directory_iterator it(folder, failure), end; !failure && it != end;
+       it.increment(failure)) {
     const auto name = parse_checkpoint_name(it->path().filename().native());
     if (name && name->uuid_backbone == uuid) return true;
   }

@@ -63,10 +63,12 @@ std::map<fs::path, std::string> reasons_to_keep(const std::vector<CheckpointEntr
   }
   if (policy.keep_best || policy.keep_top) {
     const std::vector<BestCheckpoint> ranked = rank(all);
-    const std::uint64_t top = std::max<std::uint64_t>(policy.keep_best ? 1 : 0, policy.keep_top.value_or(0));
+    const std::uint64_t top =
+        std::max<std::uint64_t>(policy.keep_best ? 1 : 0, policy.keep_top.value_or(0));
     for (std::size_t i = 0; i < ranked.size() && i < top; ++i) {
-      keep(ranked[i].entry, i == 0 ? fmt::format("best by {} ({:.6g})", ranked[i].metric, ranked[i].value)
-                                   : fmt::format("number {} by {}", i + 1, ranked[i].metric));
+      keep(ranked[i].entry,
+           i == 0 ? fmt::format("best by {} ({:.6g})", ranked[i].metric, ranked[i].value)
+                  : fmt::format("number {} by {}", i + 1, ranked[i].metric));
     }
   }
   std::vector<CheckpointEntry> persistent;
@@ -78,14 +80,17 @@ std::map<fs::path, std::string> reasons_to_keep(const std::vector<CheckpointEntr
   }
   const std::int64_t now = now_ns();
   for (const CheckpointEntry& entry : persistent) {
-    if (kept_by_every(policy, entry, all)) keep(entry, fmt::format("every {} epochs", *policy.every));
-    if (policy.younger_than && now - entry.modified_ns < policy.younger_than->count() * 1'000'000'000) {
+    if (kept_by_every(policy, entry, all))
+      keep(entry, fmt::format("every {} epochs", *policy.every));
+    if (policy.younger_than &&
+        now - entry.modified_ns < policy.younger_than->count() * 1'000'000'000) {
       keep(entry, "younger than the limit");
     }
     if (!policy.keeps_something()) keep(entry, "no rule removes it");
   }
   // Whatever the rules: the newest state that can be read stays.
-  if (!persistent.empty() && persistent.size() == all.size()) keep(persistent.back(), "the newest state");
+  if (!persistent.empty() && persistent.size() == all.size())
+    keep(persistent.back(), "the newest state");
   return reasons;
 }
 

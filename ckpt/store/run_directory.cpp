@@ -55,9 +55,9 @@ std::string host_name() {
 }
 
 void write_info(const fs::path& run, const RunInfo& info) {
-  const Json json = {{"run", info.run.text()},         {"state", to_string(info.state)},
-                     {"host", info.host},              {"pid", info.pid},
-                     {"started", info.started},        {"updated", info.updated}};
+  const Json json = {{"run", info.run.text()},  {"state", to_string(info.state)},
+                     {"host", info.host},       {"pid", info.pid},
+                     {"started", info.started}, {"updated", info.updated}};
   write_text(run / kInfoName, dump_json(json, 2) + "\n");
 }
 
@@ -105,7 +105,8 @@ bool lock_is_held(const fs::path& run) {
 
 bool holds_checkpoints(const fs::path& folder) {
   std::error_code failure;
-  for (fs::directory_iterator it(folder, failure), end; !failure && it != end; it.increment(failure)) {
+  for (fs::directory_iterator it(folder, failure), end; !failure && it != end;
+       it.increment(failure)) {
     const std::string suffix = it->path().extension().string();
     if (suffix == ".h5" || suffix == ".pth" || suffix == ".pt" || suffix == ".safetensors" ||
         suffix == ".ckpt") {
@@ -132,7 +133,8 @@ void find_below(const fs::path& folder, int depth, std::vector<fs::path>& found)
     return;
   }
   if (depth > 0) {
-    for (fs::directory_iterator it(folder, failure), end; !failure && it != end; it.increment(failure)) {
+    for (fs::directory_iterator it(folder, failure), end; !failure && it != end;
+         it.increment(failure)) {
       // Links are not followed: they could lead anywhere, or in a circle.
       if (it->is_symlink(failure) || !it->is_directory(failure)) continue;
       find_below(it->path(), depth - 1, found);
@@ -170,13 +172,16 @@ RunDirectory RunDirectory::create(const fs::path& path) {
   const bool exists = fs::exists(fs::symlink_status(path, failure));
   if (exists && !(fs::is_directory(path, failure) && fs::is_empty(path, failure))) {
     fail(Code::kUsage,
-         "{}: exists and is not empty, and a run is never overwritten; choose another directory, or go on with --resume-from {}",
+         "{}: exists and is not empty, and a run is never overwritten; choose another directory, "
+         "or go on with --resume-from {}",
          path.native(), path.native());
   }
   make_directories(path);
   // Made last, so that of two processes that start here at once only one goes on.
   if (::mkdir((path / kCheckpointsName).c_str(), 0755) == -1) {
-    if (errno == EEXIST) fail(Code::kUsage, "{}: another run has just begun there; choose another directory", path.native());
+    if (errno == EEXIST)
+      fail(Code::kUsage, "{}: another run has just begun there; choose another directory",
+           path.native());
     fail_errno(errno, (path / kCheckpointsName).native());
   }
   make_directories(path / "plots");
@@ -206,22 +211,26 @@ RunDirectory RunDirectory::create_dated(const fs::path& root, std::string_view n
     }
     if (errno != EEXIST) fail_errno(errno, path.native());
   }
-  fail(Code::kIo, "{}: a thousand runs of this second are there already", (parent / stamp).native());
+  fail(Code::kIo, "{}: a thousand runs of this second are there already",
+       (parent / stamp).native());
 }
 
 RunDirectory RunDirectory::open(const fs::path& path) {
   std::error_code failure;
   if (!fs::exists(path, failure)) {
-    fail(Code::kNotFound, "{}: no such run directory; `ckpt runs ROOT` lists what there is", path.native());
+    fail(Code::kNotFound, "{}: no such run directory; `ckpt runs ROOT` lists what there is",
+         path.native());
   }
   if (!is_run(path)) {
-    fail(Code::kMismatch, "{}: holds neither run.json nor a checkpoint, so it is no run", path.native());
+    fail(Code::kMismatch, "{}: holds neither run.json nor a checkpoint, so it is no run",
+         path.native());
   }
   return RunDirectory(path);
 }
 
 bool RunDirectory::is_run(const fs::path& path) {
-  return is_made_by_us(path) || holds_checkpoints(path / kCheckpointsName) || holds_checkpoints(path);
+  return is_made_by_us(path) || holds_checkpoints(path / kCheckpointsName) ||
+         holds_checkpoints(path);
 }
 
 std::vector<RunDirectory> RunDirectory::find_all(const fs::path& root, int depth) {
@@ -278,7 +287,8 @@ std::vector<CheckpointEntry> RunDirectory::list() const { return list_checkpoint
 std::uint64_t RunDirectory::size_bytes() const {
   std::uint64_t total = 0;
   std::error_code failure;
-  for (fs::recursive_directory_iterator it(path_, failure), end; !failure && it != end; it.increment(failure)) {
+  for (fs::recursive_directory_iterator it(path_, failure), end; !failure && it != end;
+       it.increment(failure)) {
     std::error_code ignored;
     if (it->is_symlink(ignored) || !it->is_regular_file(ignored)) continue;
     const std::uint64_t size = it->file_size(ignored);

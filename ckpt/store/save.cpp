@@ -50,7 +50,8 @@ std::uint64_t write_file(const Checkpoint& checkpoint, const Document& document,
       return container::write_hdf5(file, document, write).file_bytes;
     case FileFormat::kSafetensors: {
       const WeightsFile weights = to_weights_file(checkpoint);
-      return container::write_safetensors(file, weights.tensors, weights.metadata, write).file_bytes;
+      return container::write_safetensors(file, weights.tensors, weights.metadata, write)
+          .file_bytes;
     }
     case FileFormat::kPth:
       fail(Code::kUnsupported, "{}: writing .pth files is not part of this build", file.native());
@@ -95,7 +96,8 @@ std::vector<std::string> losses(const Checkpoint& checkpoint, FileFormat format)
   for (const auto& [dict_name, dict] : checkpoint.state_dicts()) {
     for (const auto& [name, tensor] : *dict) {
       if (!safetensors_name(tensor.dtype())) {
-        lost.push_back(fmt::format("{}/{} ({})", dict_name, printable(name), reprise::name(tensor.dtype())));
+        lost.push_back(
+            fmt::format("{}/{} ({})", dict_name, printable(name), reprise::name(tensor.dtype())));
       }
     }
   }

@@ -30,9 +30,13 @@ class Plan {
   // Offset of the copy of `tensor`; the same for the same values in the same place.
   std::size_t place(const Tensor& tensor) {
     const Bytes here = tensor.in_place();
-    const void* base = here.empty() ? static_cast<const void*>(tensor.storage().get()) : here.data();
+    const void* base =
+        here.empty() ? static_cast<const void*>(tensor.storage().get()) : here.data();
     const std::int64_t offset = here.empty() ? tensor.offset() : 0;
-    const Key key{base, offset, tensor.size_bytes(), here.empty() ? tensor.strides() : Shape(),
+    const Key key{base,
+                  offset,
+                  tensor.size_bytes(),
+                  here.empty() ? tensor.strides() : Shape(),
                   here.empty() ? tensor.shape() : Shape(),
                   static_cast<int>(tensor.conjugated()) + 2 * static_cast<int>(tensor.negated())};
     const auto [at, is_new] = placed_.emplace(key, 0);
@@ -182,10 +186,9 @@ Checkpoint StagingBuffer::copy(const Checkpoint& checkpoint, unsigned jobs) {
   Checkpoint snapshot = checkpoint;
   snapshot.arena = std::make_shared<Arena>();
   snapshot.arena->keep_alive(checkpoint.arena);
-  StateDict Checkpoint::*const dicts[] = {&Checkpoint::student, &Checkpoint::teacher,
-                                          &Checkpoint::backbone, &Checkpoint::head,
-                                          &Checkpoint::model,    &Checkpoint::loss_func,
-                                          &Checkpoint::ema};
+  StateDict Checkpoint::*const dicts[] = {
+      &Checkpoint::student, &Checkpoint::teacher,   &Checkpoint::backbone, &Checkpoint::head,
+      &Checkpoint::model,   &Checkpoint::loss_func, &Checkpoint::ema};
   Value Checkpoint::*const trees[] = {&Checkpoint::optimizer, &Checkpoint::scheduler,
                                       &Checkpoint::scaler};
   Plan plan;
@@ -203,7 +206,8 @@ Checkpoint StagingBuffer::copy(const Checkpoint& checkpoint, unsigned jobs) {
   const auto staged = [&](const Tensor& tensor) {
     const std::size_t offset = plan.place(tensor);
     auto& storage = storages[offset];
-    if (!storage) storage = borrowed_storage({memory_.get() + offset, tensor.size_bytes()}, memory_);
+    if (!storage)
+      storage = borrowed_storage({memory_.get() + offset, tensor.size_bytes()}, memory_);
     return Tensor::contiguous(tensor.dtype(), tensor.shape(), storage);
   };
   for (const auto dict : dicts) {

@@ -70,7 +70,8 @@ void read_parents(Checkpoint& checkpoint, const Json& parents) {
     const auto relation =
         relation_from(require_string(parent, "relation", "metadata 'reprise.parents'"));
     if (!uuid || !relation) {
-      fail(Code::kCorrupt, "metadata 'reprise.parents' has a parent without uuid or known relation");
+      fail(Code::kCorrupt,
+           "metadata 'reprise.parents' has a parent without uuid or known relation");
     }
     checkpoint.parents.push_back({*uuid, *relation});
   }
@@ -79,9 +80,10 @@ void read_parents(Checkpoint& checkpoint, const Json& parents) {
 void read_progress(Checkpoint& checkpoint, const Json& json) {
   if (!json.is_object()) fail(Code::kCorrupt, "metadata 'reprise.progress' is no object");
   constexpr std::string_view kPlace = "metadata 'reprise.progress'";
-  checkpoint.progress = TrainingProgress{
-      require_uint(json, "update", kPlace), require_uint(json, "epoch", kPlace),
-      require_uint(json, "samples_seen", kPlace), require_uint(json, "batch_cursor", kPlace), std::nullopt};
+  checkpoint.progress =
+      TrainingProgress{require_uint(json, "update", kPlace), require_uint(json, "epoch", kPlace),
+                       require_uint(json, "samples_seen", kPlace),
+                       require_uint(json, "batch_cursor", kPlace), std::nullopt};
   if (json.contains("source_iteration")) {
     checkpoint.progress->source_iteration = require_uint(json, "source_iteration", kPlace);
   }
@@ -120,7 +122,8 @@ WeightsFile to_weights_file(const Checkpoint& checkpoint) {
   metadata["reprise.uuid"] = checkpoint.uuid.text();
   if (!checkpoint.arch.empty()) metadata["reprise.arch"] = checkpoint.arch;
   if (checkpoint.arch_head) metadata["reprise.arch_head"] = *checkpoint.arch_head;
-  if (checkpoint.uuid_backbone) metadata["reprise.uuid_backbone"] = checkpoint.uuid_backbone->text();
+  if (checkpoint.uuid_backbone)
+    metadata["reprise.uuid_backbone"] = checkpoint.uuid_backbone->text();
   metadata["reprise.config"] = dump_json(checkpoint.config);
   metadata["reprise.metrics"] = dump_json(checkpoint.metrics);
   if (checkpoint.run) metadata["reprise.run"] = checkpoint.run->text();
@@ -161,14 +164,17 @@ Document from_weights_file(const Document& document) {
   const Metadata metadata(root.attributes.as_dict());
   const std::uint64_t version = metadata.count("version");
   if (version > kSchemaVersion) {
-    fail(Code::kUnsupported, "schema version {} is newer than {}, the newest this build knows; use a newer Reprise",
+    fail(Code::kUnsupported,
+         "schema version {} is newer than {}, the newest this build knows; use a newer Reprise",
          version, kSchemaVersion);
   }
   Checkpoint checkpoint;
   checkpoint.arena = document.arena;
   const std::string type_name = metadata.text("type").value_or("");
   const auto type = checkpoint_type_from(type_name);
-  if (!type) fail(Code::kCorrupt, "metadata 'reprise.type' is '{}', dino, supervised or model was expected", printable(type_name, 80));
+  if (!type)
+    fail(Code::kCorrupt, "metadata 'reprise.type' is '{}', dino, supervised or model was expected",
+         printable(type_name, 80));
   checkpoint.type = *type;
   checkpoint.epoch = metadata.count("epoch");
   checkpoint.epoch_known = metadata.text("epoch").has_value();
@@ -183,11 +189,13 @@ Document from_weights_file(const Document& document) {
   if (metadata.text("parents")) read_parents(checkpoint, metadata.json("parents"));
   if (metadata.text("progress")) read_progress(checkpoint, metadata.json("progress"));
   checkpoint.random = metadata.json("random");
-  if (const auto hex = metadata.text("fingerprint")) checkpoint.fingerprint = Digest::from_hex(*hex);
+  if (const auto hex = metadata.text("fingerprint"))
+    checkpoint.fingerprint = Digest::from_hex(*hex);
   if (metadata.text("ledger")) {
     const Json ledger = metadata.json("ledger");
-    checkpoint.ledger = {require_uint(ledger, "update", "metadata 'reprise.ledger'"),
-                         Digest::from_hex(require_string(ledger, "chain", "metadata 'reprise.ledger'"))};
+    checkpoint.ledger = {
+        require_uint(ledger, "update", "metadata 'reprise.ledger'"),
+        Digest::from_hex(require_string(ledger, "chain", "metadata 'reprise.ledger'"))};
   }
   for (const DictEntry& entry : root.entries) {
     std::string_view name = entry.key.as_string();

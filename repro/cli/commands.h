@@ -8,6 +8,7 @@ namespace reprise::repro {
 void add_capture(CommandLine& app);
 void add_run(CommandLine& app);
 void add_diff(CommandLine& app);
+void add_audit(CommandLine& app);
 void add_restore(CommandLine& app);
 void add_keygen(CommandLine& app);
 void add_sign(CommandLine& app);

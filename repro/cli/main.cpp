@@ -9,6 +9,7 @@ int main(int argc, char** argv) {
   repro::add_capture(app);
   repro::add_run(app);
   repro::add_diff(app);
+  repro::add_audit(app);
   repro::add_restore(app);
   repro::add_keygen(app);
   repro::add_sign(app);

@@ -1,0 +1,141 @@
+#include "migrate/cli/batch.h"
+
+#include "ckpt/base/error.h"
+#include "ckpt/store/companion.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <map>
+
+namespace reprise::migrate {
+namespace fs = std::filesystem;
+
+namespace {
+
+// Names under which people keep checkpoints. Files given by name are taken whatever
+// they are called; inside a directory this keeps images and logs out.
+constexpr std::array<std::string_view, 10> kSuffixes = {
+    ".pth", ".pt", ".ckpt", ".pth.tar", ".tar", ".bin", ".pkl", ".h5", ".hdf5", ".safetensors"};
+
+struct Source {
+  fs::path path;
+  fs::path relative;  // below the directory it was found in
+};
+
+bool is_candidate(const fs::path& path) {
+  const std::string name = path.filename().string();
+  if (name.ends_with(".v5.h5") || name.ends_with(".v5.pth") ||
+      name.find(".tmp-") != std::string::npos)
+    return false;
+  return std::ranges::any_of(kSuffixes,
+                             [&](std::string_view suffix) { return name.ends_with(suffix); });
+}
+
+void add_directory(const fs::path& directory, bool recursive, std::vector<Source>& sources) {
+  // Links to directories are not followed: a loop of them would never end.
+  const auto consider = [&](const fs::directory_entry& entry) {
+    std::error_code ignored;
+    if (entry.is_regular_file(ignored) && is_candidate(entry.path())) {
+      sources.push_back({entry.path(), fs::relative(entry.path(), directory)});
+    }
+  };
+  if (recursive) {
+    for (const auto& entry : fs::recursive_directory_iterator(
+             directory, fs::directory_options::skip_permission_denied)) {
+      consider(entry);
+    }
+  } else {
+    for (const auto& entry : fs::directory_iterator(directory)) consider(entry);
+  }
+}
+
+std::vector<Source> find_sources(const MigrateOptions& options) {
+  std::vector<Source> sources;
+  for (const fs::path& input : options.inputs) {
+    std::error_code failure;
+    const auto status = fs::status(input, failure);
+    if (!fs::exists(status)) fail(Code::kNotFound, "{}: no such file or directory", input.native());
+    if (fs::is_directory(status)) {
+      add_directory(input, options.recursive, sources);
+    } else {
+      sources.push_back({input, input.filename()});
+    }
+  }
+  std::ranges::sort(sources, {}, &Source::path);
+  const auto repeated = std::ranges::unique(sources, {}, &Source::path);
+  sources.erase(repeated.begin(), repeated.end());
+  return sources;
+}
+
+// "model.pth.tar" -> "model", "epoch=2-step=200.ckpt" -> "epoch=2-step=200".
+std::string stem_of(const fs::path& path) {
+  std::string name = path.filename().string();
+  for (const std::string_view suffix : {".pth.tar", ".tar"}) {
+    if (name.ends_with(suffix) && name.size() > suffix.size())
+      return name.substr(0, name.size() - suffix.size());
+  }
+  return path.stem().string();
+}
+
+fs::path target_of(const Source& source, const MigrateOptions& options, bool full_name) {
+  const std::string base = full_name ? source.path.filename().string() : stem_of(source.path);
+  const std::string name = base + (options.replace ? "." : ".v5.") + options.to;
+  return options.output ? (*options.output / source.relative).parent_path() / name
+                        : source.path.parent_path() / name;
+}
+
+// Takes every n-th item from the i-th on, which spreads large neighbours evenly.
+std::vector<Item> take_shard(std::vector<Item> items, const std::string& shard) {
+  const auto slash = shard.find('/');
+  std::size_t index = 0, count = 0;
+  const auto read = [](std::string_view text, std::size_t& number) {
+    const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
+    return problem == std::errc() && end == text.data() + text.size();
+  };
+  const std::string_view text = shard;
+  if (slash == std::string::npos || !read(text.substr(0, slash), index) ||
+      !read(text.substr(slash + 1), count) || index < 1 || index > count) {
+    fail(Code::kUsage, "--shard {}: i/n was expected, i from 1 to n", printable(shard, 40));
+  }
+  std::vector<Item> taken;
+  for (std::size_t i = index - 1; i < items.size(); i += count)
+    taken.push_back(std::move(items[i]));
+  return taken;
+}
+
+}  // namespace
+
+std::vector<Item> plan_batch(const MigrateOptions& options) {
+  if (options.replace && !options.backup) {
+    fail(Code::kUsage, "--replace needs --backup DIR, where the originals go");
+  }
+  if (options.replace && options.output)
+    fail(Code::kUsage, "--replace and -o contradict each other");
+  const std::vector<Source> sources = find_sources(options);
+  if (sources.empty())
+    fail(Code::kUsage, "no checkpoint files found{}",
+         options.recursive ? "" : "; --recursive looks into subdirectories");
+
+  // model.pt and model.pth would both become model.v5.h5: then full names are used.
+  std::map<fs::path, int> wanted;
+  for (const Source& source : sources) ++wanted[target_of(source, options, false)];
+
+  std::vector<Item> items;
+  std::map<fs::path, fs::path> taken;
+  for (const Source& source : sources) {
+    Item item;
+    item.source = source.path;
+    item.target = target_of(source, options, wanted[target_of(source, options, false)] > 1);
+    if (options.backup) item.backup = *options.backup / source.relative;
+    const auto [other, is_free] = taken.emplace(item.target, item.source);
+    if (!is_free)
+      item.problem =
+          fmt::format("its result would be {}, as that of {}; give them different directories",
+                      item.target.native(), other->second.native());
+    items.push_back(std::move(item));
+  }
+  return options.shard.empty() ? items : take_shard(std::move(items), options.shard);
+}
+
+}  // namespace reprise::migrate

@@ -1,0 +1,43 @@
+// Putting a verified result where it belongs, without a moment in which anything is lost.
+#pragma once
+
+#include "ckpt/base/sha256.h"
+
+#include <filesystem>
+
+namespace reprise::migrate {
+
+// A name beside `target` for a result that has not been verified yet: same suffix,
+// so that writers choose the same format. Removes the file when destroyed unpublished.
+class Unpublished {
+ public:
+  explicit Unpublished(const std::filesystem::path& target);
+  ~Unpublished();
+  Unpublished(const Unpublished&) = delete;
+  Unpublished& operator=(const Unpublished&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+  // Renames to the target and makes that durable. `replace` false: kIo when the
+  // target exists by now. Errors: kIo; the target is then as it was.
+  void publish(bool replace) const;
+
+ private:
+  std::filesystem::path target_;
+  std::filesystem::path directory_;
+  std::filesystem::path path_;
+};
+
+// Removes what publishing attempts of processes that are gone left in `directory`.
+void remove_abandoned_results(const std::filesystem::path& directory);
+
+// Makes `source` safe at `backup`, durably: a hard link where both are on one file
+// system, else a copy that is compared with `digest`. `source` stays. A backup that
+// has this digest already is left alone.
+// Errors: kUsage when another file is there; kIo.
+void keep_backup(const std::filesystem::path& source, const std::filesystem::path& backup,
+                 const Digest& digest);
+
+// unlink and fsync of the directory. Errors: kIo.
+void remove_durably(const std::filesystem::path& file);
+
+}  // namespace reprise::migrate
