@@ -94,9 +94,9 @@ void put_tensor_type(ByteWriter& out, DType dtype) {
     case DType::kComplex64: return put_complex(out, kSingle);
     case DType::kComplex128: return put_complex(out, kDouble);
     case DType::kFloat8E5M2: return put_float(out, kE5M2);
-    // One byte each. HDF5's model of a float reserves the largest exponent for infinity,
+    // Bits as they are. HDF5's model of a float reserves the largest exponent for infinity,
     // which the other 8-bit floats use for numbers: as floats they would be misread.
-    default: return put_integer(out, 1, false);
+    default: return put_integer(out, item_size(dtype), false);
   }
 }
 
