@@ -1,4 +1,4 @@
-# The three kinds of target there are.
+# The kinds of target there are.
 
 # reprise_room(NAME SOURCES a.cpp... [DEPENDS room...] [LIBS lib...] [PUBLIC_LIBS lib...] [TORCH])
 # A static library. DEPENDS are rooms its headers use. LIBS are foreign libraries that its .cpp
@@ -78,6 +78,28 @@ function(reprise_test name)
     file(CONFIGURE OUTPUT "${labels_script}" @ONLY CONTENT
       "set_tests_properties(\${@name@_list} PROPERTIES LABELS \"@arg_LABELS@\")\n")
     set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES "${labels_script}")
+  endif()
+endfunction()
+
+# reprise_fuzz_target(NAME DEPENDS room...)
+# tests/fuzz/NAME.cpp, which defines LLVMFuzzerTestOneInput. With REPRISE_FUZZ a libFuzzer program,
+# bin/fuzz_NAME; without, a CTest that runs it over tests/fuzz/seeds/NAME: what fuzzing has found
+# is put there and stays found.
+function(reprise_fuzz_target name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "DEPENDS")
+  reprise_check_arguments(reprise_fuzz_target ${name})
+  add_executable(fuzz_${name} ${name}.cpp)
+  target_include_directories(fuzz_${name} PRIVATE "${PROJECT_SOURCE_DIR}")
+  target_link_libraries(fuzz_${name} PRIVATE ${arg_DEPENDS} reprise_warnings)
+  if(REPRISE_FUZZ)
+    target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+  else()
+    target_sources(fuzz_${name} PRIVATE replay.cpp)
+    set_target_properties(fuzz_${name} PROPERTIES
+      RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests")
+    add_test(NAME fuzz_seeds.${name}
+      COMMAND fuzz_${name} "${CMAKE_CURRENT_SOURCE_DIR}/seeds/${name}")
+    set_tests_properties(fuzz_seeds.${name} PROPERTIES LABELS unit TIMEOUT 120)
   endif()
 endfunction()
 
