@@ -130,9 +130,18 @@ void migrate_into_place(const Item& item, const FileOptions& options,
   make_directories(item.target.parent_path());
   const Checkpoint checkpoint = with_source_digest(file, report.source_sha256);
   const Unpublished result(item.target);
-  store::save_as(checkpoint, result.path(), options.jobs);
-  if (options.on_bytes) options.on_bytes(report.tensor_bytes);
-  compare(checkpoint, result.path(), options.jobs);
+  try {
+    store::save_as(checkpoint, result.path(), options.jobs);
+    compare(checkpoint, result.path(), options.jobs);
+  } catch (const Error& error) {
+    // Messages name the file that the user knows, not the one that is gone by then.
+    std::string text = error.what();
+    const std::string& inner = result.path().native();
+    for (auto at = text.find(inner); at != std::string::npos; at = text.find(inner, at)) {
+      text.replace(at, inner.size(), item.target.native());
+    }
+    throw Error(error.code(), text);
+  }
   if (item.backup) keep_backup(item.source, *item.backup, Digest::from_hex(report.source_sha256));
   result.publish(item.backup && item.source == item.target);
   retire_source(item, report);

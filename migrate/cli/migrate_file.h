@@ -8,7 +8,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -45,7 +44,6 @@ struct FileOptions {
   bool plan = false;  // read and upgrade in memory; write nothing
   unsigned jobs = 0;  // threads for this file
   std::string dialect, arch, arch_head;
-  std::function<void(std::uint64_t)> on_bytes;  // tensor bytes written; from any thread
 };
 
 // Reads, upgrades, writes beside the target, reads that back, compares each tensor's

@@ -1,0 +1,100 @@
+#include "migrate/cli/batch.h"
+
+#include "ckpt/base/error.h"
+#include "ckpt/base/file.h"
+#include "ckpt/base/uuid.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+namespace reprise::migrate {
+namespace {
+namespace fs = std::filesystem;
+
+class Batch : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::temp_directory_path() / ("reprise-batch-" + Uuid::random().text());
+    fs::create_directories(folder_ / "deep" / "er");
+    options_.inputs = {folder_};
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  void touch(const std::string& name) { write_text(folder_ / name, "x"); }
+  std::vector<std::string> targets() {
+    std::vector<std::string> names;
+    for (const Item& item : plan_batch(options_))
+      names.push_back(fs::relative(item.target, folder_).native());
+    return names;
+  }
+  Code code() {
+    try {
+      plan_batch(options_);
+    } catch (const Error& error) {
+      return error.code();
+    }
+    return Code::kInternal;
+  }
+
+  fs::path folder_;
+  MigrateOptions options_;
+};
+
+TEST_F(Batch, TakesCheckpointsAndLeavesResultsAndTheRest) {
+  for (const char* name : {"a.pth", "b.pt", "c.ckpt", "d.pth.tar", "e.safetensors", "a.v5.h5",
+                           "x.pts", "log.txt", "f.pth.tmp-1-abcdefgh"}) {
+    touch(name);
+  }
+  touch("deep/g.pth");
+  EXPECT_THAT(targets(),
+              ::testing::ElementsAre("a.v5.h5", "b.v5.h5", "c.v5.h5", "d.v5.h5", "e.v5.h5"));
+  options_.recursive = true;
+  EXPECT_THAT(targets(), ::testing::Contains("deep/g.v5.h5"));
+}
+
+TEST_F(Batch, DirectoriesAreKeptBelowTheOutput) {
+  touch("deep/er/a.pth");
+  touch("a.pth");
+  options_.recursive = true;
+  options_.output = folder_ / "new";
+  EXPECT_THAT(targets(), ::testing::UnorderedElementsAre("new/a.v5.h5", "new/deep/er/a.v5.h5"));
+}
+
+TEST_F(Batch, SourcesOfOneStemKeepTheirFullNames) {
+  touch("a.pt");
+  touch("a.pth");
+  EXPECT_THAT(targets(), ::testing::ElementsAre("a.pt.v5.h5", "a.pth.v5.h5"));
+}
+
+TEST_F(Batch, ShardsCoverEachItemOnce) {
+  for (int i = 0; i < 10; ++i) touch(fmt::format("{}.pth", i));
+  std::multiset<std::string> seen;
+  for (const char* shard : {"1/3", "2/3", "3/3"}) {
+    options_.shard = shard;
+    for (const std::string& target : targets()) seen.insert(target);
+  }
+  options_.shard.clear();
+  const auto all = targets();
+  EXPECT_EQ(seen, std::multiset<std::string>(all.begin(), all.end()));
+}
+
+TEST_F(Batch, BadOptionsAreUsageErrors) {
+  EXPECT_EQ(code(), Code::kUsage) << "nothing to do";
+  touch("a.pth");
+  for (const char* shard : {"0/3", "4/3", "1", "a/b", "1/0", "1/2x"}) {
+    options_.shard = shard;
+    EXPECT_EQ(code(), Code::kUsage) << shard;
+  }
+  options_.shard.clear();
+  options_.replace = true;
+  EXPECT_EQ(code(), Code::kUsage) << "--replace without --backup";
+  options_.inputs = {folder_ / "missing"};
+  options_.replace = false;
+  EXPECT_EQ(code(), Code::kNotFound);
+}
+
+}  // namespace
+}  // namespace reprise::migrate
