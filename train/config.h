@@ -57,7 +57,7 @@ struct Config {
   double warmup_epochs = 0;
   double warmup_lr = 0;
   double min_lr = 0;
-  double poly_power = 1;
+  double poly_power = 0.9;
   double lr_decay = 0.95;
   double clip_grad = 0;
   double ema = 0;

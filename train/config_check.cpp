@@ -1,6 +1,7 @@
 #include "ckpt/base/error.h"
 #include "train/option_table.h"
 
+#include <algorithm>
 #include <array>
 #include <random>
 
@@ -45,17 +46,17 @@ std::int64_t draw_seed() {
   return static_cast<std::int64_t>(device() & 0x7fffffffU);
 }
 
-std::int64_t usual_shards(std::int64_t batch) {
-  std::int64_t shards = 8;
-  while (batch % shards != 0) shards /= 2;
-  return shards;
-}
-
 void resolve_optimizer(Config& config) {
-  if (!config.lr) config.lr = config.optimizer == "sgd" ? 0.1 : 0.001;
-  if (!config.weight_decay) {
-    config.weight_decay =
-        config.optimizer == "adamw" ? 0.05 : (config.optimizer == "sgd" ? 0.0005 : 0.0);
+  struct Usual {
+    std::string_view optimizer;
+    double lr, weight_decay;
+  };
+  constexpr Usual kUsual[] = {
+      {"sgd", 0.1, 5e-4}, {"lars", 0.3, 5e-4}, {"adam", 1e-3, 0}, {"adamw", 1e-3, 0.05}};
+  for (const Usual& usual : kUsual) {
+    if (usual.optimizer != config.optimizer) continue;
+    if (!config.lr) config.lr = usual.lr;
+    if (!config.weight_decay) config.weight_decay = usual.weight_decay;
   }
   if (config.min_lr > *config.lr) {
     fail(Code::kUsage, "min-lr = {} is above lr = {}; lower it", config.min_lr, *config.lr);
@@ -134,16 +135,10 @@ void resolve(Config& config) {
     config.batch_size_per_gpu = 0;
   }
   if (!config.batch_size) config.batch_size = 64;
-  if (!config.shards) config.shards = usual_shards(*config.batch_size);
-  if ((*config.shards & (*config.shards - 1)) != 0) {
-    fail(Code::kUsage, "shards = {} is no power of two; take {}", *config.shards,
-         usual_shards(*config.batch_size));
-  }
-  if (*config.batch_size % *config.shards != 0) {
-    fail(Code::kUsage, "batch-size = {} cannot be cut into shards = {} equal parts; take shards = {} "
-         "or batch-size = {}",
-         *config.batch_size, *config.shards, usual_shards(*config.batch_size),
-         (*config.batch_size / *config.shards + 1) * *config.shards);
+  if (!config.shards) config.shards = std::min<std::int64_t>(8, *config.batch_size);
+  if (*config.shards > *config.batch_size) {
+    fail(Code::kUsage, "batch-size = {} cannot be cut into shards = {}; take at most {} shards",
+         *config.batch_size, *config.shards, *config.batch_size);
   }
   if (config.val_split > 0 && !config.val_data.empty()) {
     fail(Code::kUsage, "val-split and val-data contradict each other; give one of them");

@@ -23,7 +23,7 @@ std::vector<OptionSpec> make_table() {
        .help = "side of the square image the network sees; 0: that of the data",
        .effect = E::kBits, .placeholder = "PIXELS", .high = 4096});
   add({.key = "patch-size", .field = &C::patch_size,
-       .help = "side of a ViT's patches; 0: the arch's own", .effect = E::kBits,
+       .help = "side of a ViT's patches; 0: 16, or an eighth of an image up to 64", .effect = E::kBits,
        .placeholder = "PIXELS", .high = 512});
   add({.key = "dropout", .field = &C::dropout, .help = "share of activations dropped in a ViT",
        .effect = E::kBits, .placeholder = "P", .high = 0.99});
@@ -68,8 +68,8 @@ std::vector<OptionSpec> make_table() {
        .help = "the same, per process, in place of --batch-size", .placeholder = "N",
        .high = 1e6});
   add({.key = "shards", .field = &C::shards,
-       .help = "equal parts of a batch, the unit of exact arithmetic: a power of two that divides "
-               "the batch (the largest up to 8)",
+       .help = "parts of a batch, the unit of exact arithmetic; processes have to divide it (8, or "
+               "the batch where that is smaller)",
        .effect = E::kBits, .placeholder = "N", .low = 1, .high = 4096});
   add({.key = "accumulate", .field = &C::accumulate,
        .help = "batches whose gradients make one update", .effect = E::kBits,
@@ -77,22 +77,22 @@ std::vector<OptionSpec> make_table() {
 
   group = "optimizer";
   add({.key = "loss", .field = &C::loss,
-       .help = "auto: cross-entropy for classes, smooth-l1 for numbers", .effect = E::kBits,
-       .placeholder = "LOSS", .choices = {"auto", "cross-entropy", "mse", "smooth-l1", "l1"}});
+       .help = "auto: cross-entropy for classes, mse for numbers", .effect = E::kBits,
+       .placeholder = "LOSS", .choices = {"auto", "cross-entropy", "mse", "l1", "huber"}});
   add({.key = "label-smoothing", .field = &C::label_smoothing,
        .help = "share of the target spread over all classes", .effect = E::kBits,
        .placeholder = "SHARE", .high = 0.99});
   add({.key = "optimizer", .field = &C::optimizer, .help = "the update rule", .effect = E::kBits,
-       .placeholder = "NAME", .choices = {"sgd", "adam", "adamw"}});
+       .placeholder = "NAME", .choices = {"sgd", "adam", "adamw", "lars"}});
   add({.key = "lr", .field = &C::lr,
-       .help = "learning rate at the top of the schedule (sgd 0.1, others 0.001)",
+       .help = "learning rate at the top of the schedule (sgd 0.1, lars 0.3, others 0.001)",
        .effect = E::kBits, .placeholder = "X", .high = 1e6});
   add({.key = "weight-decay", .field = &C::weight_decay,
-       .help = "pull towards zero (adamw 0.05, sgd 0.0005, adam 0)", .effect = E::kBits,
+       .help = "pull towards zero (adamw 0.05, sgd and lars 0.0005, adam 0)", .effect = E::kBits,
        .placeholder = "X", .high = 1e6});
   add({.key = "decay-all", .field = &C::decay_all,
        .help = "decay biases, norms and other vectors too", .effect = E::kBits});
-  add({.key = "momentum", .field = &C::momentum, .help = "of sgd", .effect = E::kBits,
+  add({.key = "momentum", .field = &C::momentum, .help = "of sgd and lars", .effect = E::kBits,
        .placeholder = "X", .high = 0.9999999});
   add({.key = "nesterov", .field = &C::nesterov, .help = "sgd looks ahead", .effect = E::kBits});
   add({.key = "beta1", .field = &C::beta1, .help = "of adam and adamw", .effect = E::kBits,

@@ -129,8 +129,7 @@ TEST(Config, ContradictingOptionsAreErrors) {
            Given{{"work-dir", text("a")}, {"name", text("b")}},
            Given{{"warmup-epochs", 20.0}},
            Given{{"min-lr", 1.0}, {"lr", 0.1}},
-           Given{{"shards", whole(3)}},
-           Given{{"shards", whole(8)}, {"batch-size", whole(12)}},
+           Given{{"shards", whole(8)}, {"batch-size", whole(4)}},
            Given{{"nesterov", true}, {"optimizer", text("adam")}},
            Given{{"major-metric", text("val/acc1")}},
            Given{{"name", text("../x")}},
@@ -153,8 +152,8 @@ TEST(Config, GeneratedSeedIsStoredAsASeed) {
 
 TEST(Config, ShardsFollowFromTheBatch) {
   EXPECT_EQ(effective_config({layer({{"batch-size", std::int64_t{64}}})}).shards, 8);
-  EXPECT_EQ(effective_config({layer({{"batch-size", std::int64_t{12}}})}).shards, 4);
-  EXPECT_EQ(effective_config({layer({{"batch-size", std::int64_t{7}}})}).shards, 1);
+  EXPECT_EQ(effective_config({layer({{"batch-size", std::int64_t{12}}})}).shards, 8);
+  EXPECT_EQ(effective_config({layer({{"batch-size", std::int64_t{7}}})}).shards, 7);
 }
 
 TEST(Config, DifferencesSayWhetherTheyChangeBits) {

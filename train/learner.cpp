@@ -1,0 +1,97 @@
+#include "train/learner.h"
+
+#include "ckpt/base/error.h"
+
+namespace reprise::train {
+namespace {
+
+// Depth of an optimizer's state is three; anything deeper is not ours.
+void collect(const Value& value, const std::string& name, int depth,
+             std::vector<std::pair<std::string, Tensor>>& out) {
+  if (const TensorNode* node = value.if_tensor()) {
+    out.emplace_back(name, node->tensor);
+  } else if (const DictNode* dict = value.if_dict(); dict != nullptr && depth < 8) {
+    for (const DictEntry& entry : dict->entries) {
+      const auto key = entry.key.if_string();
+      collect(entry.value,
+              fmt::format("{}/{}", name,
+                          key ? std::string(*key) : std::to_string(entry.key.if_int().value_or(-1))),
+              depth + 1, out);
+    }
+  }
+}
+
+}  // namespace
+
+Checkpoint to_checkpoint(const Learner& learner, const CheckpointFrame& frame,
+                         std::optional<LedgerPosition> ledger) {
+  Checkpoint checkpoint;
+  checkpoint.type = CheckpointType::kSupervised;
+  checkpoint.epoch = learner.progress.epoch;
+  checkpoint.uuid = Uuid::random();
+  checkpoint.arch = frame.network->options().arch;
+  checkpoint.arch_head = frame.network->arch_head();
+  const std::string_view head = frame.network->head_prefix();
+  for (const auto& [name, tensor] : engine::state_of(learner.weights.named())) {
+    (name.starts_with(head) ? checkpoint.head : checkpoint.backbone).append(name, tensor);
+  }
+  if (learner.ema) checkpoint.ema = engine::state_of(learner.ema->named());
+  checkpoint.config = frame.config;
+  checkpoint.metrics = learner.metrics.to_json();
+  checkpoint.optimizer = learner.optimizer->state(*checkpoint.arena);
+  checkpoint.run = learner.run;
+  checkpoint.parents = learner.parents;
+  checkpoint.progress = learner.progress;
+  checkpoint.random = frame.random;
+  checkpoint.fingerprint = frame.fingerprint;
+  checkpoint.ledger = ledger;
+  return checkpoint;
+}
+
+StateDict network_state(const Checkpoint& checkpoint) {
+  if (checkpoint.type == CheckpointType::kModel) return checkpoint.model;
+  if (checkpoint.type != CheckpointType::kSupervised) {
+    fail(Code::kMismatch, "a {} checkpoint holds no network with a head; take its backbone with "
+         "--load-from and --take teacher",
+         to_string(checkpoint.type));
+  }
+  if (checkpoint.backbone.empty()) {
+    fail(Code::kMismatch, "holds a head alone; its backbone is in checkpoint {}",
+         checkpoint.uuid_backbone ? checkpoint.uuid_backbone->text() : "unknown");
+  }
+  StateDict state = checkpoint.backbone;
+  for (const auto& [name, tensor] : checkpoint.head) state.append(name, tensor);
+  return state;
+}
+
+void restore(Learner& learner, const Checkpoint& checkpoint) {
+  engine::load_state(network_state(checkpoint), learner.weights.named(), true);
+  learner.optimizer->load(checkpoint.optimizer);
+  if (learner.ema) {
+    if (checkpoint.ema.empty()) {
+      // Only with --allow-config-change: the average starts at the weights, as in a new run.
+      learner.ema = learner.weights.clone();
+    } else {
+      engine::load_state(checkpoint.ema, learner.ema->named(), true);
+    }
+  }
+  learner.progress = *checkpoint.progress;
+  learner.metrics = store::MetricsState::from(checkpoint.metrics);
+  if (checkpoint.run) learner.run = *checkpoint.run;
+  learner.parents = {{checkpoint.uuid, Relation::kResumed}};
+}
+
+std::vector<std::pair<std::string, Tensor>> state_tensors(const Learner& learner, Arena& arena) {
+  std::vector<std::pair<std::string, Tensor>> out;
+  const auto add = [&](std::string_view part, const engine::Weights& weights) {
+    for (const auto& [name, tensor] : engine::state_of(weights.named())) {
+      out.emplace_back(fmt::format("{}/{}", part, name), tensor);
+    }
+  };
+  add("weights", learner.weights);
+  collect(learner.optimizer->state(arena), "optimizer", 0, out);
+  if (learner.ema) add("ema", *learner.ema);
+  return out;
+}
+
+}  // namespace reprise::train

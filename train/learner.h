@@ -1,0 +1,54 @@
+// Everything that training changes, and its form as a checkpoint.
+#pragma once
+
+#include "ckpt/state/checkpoint.h"
+#include "ckpt/store/metrics.h"
+#include "engine/models/network.h"
+#include "engine/optim/optimizer.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace reprise::train {
+
+// The state of a run between two updates. Owned by the training thread.
+struct Learner {
+  engine::Weights weights;
+  std::unique_ptr<engine::Optimizer> optimizer;
+  std::optional<engine::Weights> ema;
+  TrainingProgress progress;
+  store::MetricsState metrics;
+  Uuid run;
+  std::vector<Parent> parents;
+};
+
+// What does not change while training, of a checkpoint.
+struct CheckpointFrame {
+  const engine::Network* network = nullptr;
+  Json config;  // with "derived"
+  Json random;
+  std::optional<Digest> fingerprint;
+};
+
+// A resumable checkpoint with a new UUID. Tensors are views of the learner's memory: save it, or
+// take a snapshot, before the next update.
+Checkpoint to_checkpoint(const Learner& learner, const CheckpointFrame& frame,
+                         std::optional<LedgerPosition> ledger);
+
+// Backbone and head of a supervised checkpoint, or a model, under the network's names.
+// Errors: kMismatch when it holds neither, or its backbone is in another file.
+StateDict network_state(const Checkpoint& checkpoint);
+
+// Takes over weights, optimizer, EMA, progress and metrics. The learner has been made for the
+// same configuration. Errors: kMismatch naming what is missing or does not fit; then the learner
+// must not be used.
+void restore(Learner& learner, const Checkpoint& checkpoint);
+
+// Weights and buffers, optimizer and EMA as (name, tensor): what the ledger digests after an
+// update. `arena` keeps the optimizer's part alive; tensors are views.
+std::vector<std::pair<std::string, Tensor>> state_tensors(const Learner& learner, Arena& arena);
+
+}  // namespace reprise::train

@@ -1,0 +1,347 @@
+#include "train/loop.h"
+
+#include "ckpt/base/error.h"
+#include "ckpt/base/progress.h"
+#include "engine/data/loader.h"
+#include "engine/data/sampler.h"
+#include "engine/determinism/determinism.h"
+#include "engine/device/device.h"
+#include "engine/optim/ema.h"
+#include "engine/optim/gradient.h"
+#include "engine/shards/sharded_step.h"
+#include "engine/tasks/supervised.h"
+#include "train/measure.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+namespace reprise::train {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+std::uint64_t number(std::int64_t value) { return static_cast<std::uint64_t>(value); }
+
+engine::ShardPlan shard_plan(const LoopParts& parts) {
+  engine::ShardPlan plan;
+  plan.batch = number(*parts.config.batch_size);
+  plan.shards = number(*parts.config.shards);
+  plan.accumulate = number(parts.config.accumulate);
+  plan.world = parts.communicator.world();
+  plan.rank = parts.communicator.rank();
+  plan.validate();
+  return plan;
+}
+
+class Loop {
+ public:
+  explicit Loop(const LoopParts& parts)
+      : p_(parts),
+        c_(parts.config),
+        plan_(shard_plan(parts)),
+        updates_per_epoch_(parts.facts.train_samples / plan_.samples_per_update()),
+        schedule_(make_schedule_checked()),
+        target_(target_updates()),
+        sampler_(number(c_.seed), parts.facts.train_samples, plan_.samples_per_update(),
+                 cursor()),
+        step_({.plan = plan_, .seed = number(c_.seed), .sums = 1}, parts.network.layout(),
+              parts.device, parts.pool, parts.communicator) {}
+
+  LoopResult run();
+
+ private:
+  engine::Schedule make_schedule_checked() const;
+  std::uint64_t target_updates() const;
+  engine::Cursor cursor() const;
+  std::unique_ptr<engine::Loader> make_loader() const;
+
+  void update(const engine::Batch& batch);
+  void log_interval(double data_waited_s);
+  // After an update: evaluation and saves that are due. Returns whether to stop early.
+  bool between_updates();
+  bool evaluation_due(bool epoch_ended) const;
+  bool evaluate();
+  void save(bool best);
+  bool diverging(double loss);
+  Checkpoint checkpoint() const {
+    return to_checkpoint(p_.learner, p_.frame,
+                         p_.ledger ? std::optional(p_.ledger->position()) : std::nullopt);
+  }
+  std::uint64_t update_in_epoch() const {
+    return p_.learner.progress.batch_cursor / plan_.accumulate;
+  }
+
+  const LoopParts& p_;
+  const Config& c_;
+  engine::ShardPlan plan_;
+  std::uint64_t updates_per_epoch_;
+  engine::Schedule schedule_;
+  std::uint64_t target_;
+  engine::TrainSampler sampler_;
+  engine::ShardedStep step_;
+
+  struct Interval {
+    std::uint64_t updates = 0;
+    double loss = 0, grad_norm = 0, seconds = 0, waited_s = 0, lr = 0;
+  } interval_;
+  double waited_before_s_ = 0;
+  double training_s_ = 0;  // updates of this process, for the estimate
+  std::uint64_t trained_ = 0;
+  std::vector<at::Tensor> buffers_before_;  // BatchNorm's statistics before the update under way
+  int bad_losses_ = 0;
+  bool best_ = false;
+};
+
+engine::Schedule Loop::make_schedule_checked() const {
+  if (updates_per_epoch_ == 0) {
+    fail(Code::kUsage,
+         "an update takes {} samples (batch-size {} x accumulate {}), and {} has {}; lower the "
+         "batch size",
+         plan_.samples_per_update(), plan_.batch, plan_.accumulate, c_.data,
+         p_.facts.train_samples);
+  }
+  return make_schedule(c_, updates_per_epoch_);
+}
+
+std::uint64_t Loop::target_updates() const {
+  const std::uint64_t all = updates_per_epoch_ * number(c_.epochs);
+  return c_.max_updates > 0 ? std::min(all, number(c_.max_updates)) : all;
+}
+
+engine::Cursor Loop::cursor() const {
+  const TrainingProgress& progress = p_.learner.progress;
+  return {progress.epoch, progress.batch_cursor * plan_.batch};
+}
+
+std::unique_ptr<engine::Loader> Loop::make_loader() const {
+  // Runs ahead of training on the loader's threads, so it has a sampler of its own.
+  engine::BatchPlan plan = [sampler = engine::TrainSampler(number(c_.seed), p_.facts.train_samples,
+                                                           plan_.samples_per_update(), cursor()),
+                            left = target_ - p_.learner.progress.update,
+                            local = plan_.local_samples()]() mutable
+      -> std::optional<engine::BatchRequest> {
+    if (left-- == 0) return std::nullopt;
+    const engine::TrainSampler::Step step = sampler.next();
+    engine::BatchRequest request;
+    request.epoch = step.epoch;
+    request.after = step.after;
+    const auto first = step.ids.begin() + static_cast<std::ptrdiff_t>(local.first);
+    request.ids.assign(first, first + static_cast<std::ptrdiff_t>(local.count));
+    return request;
+  };
+  engine::LoaderOptions options;
+  options.workers = static_cast<unsigned>(c_.workers);
+  options.seed = number(c_.seed);
+  return std::make_unique<engine::Loader>(
+      *p_.data.train, std::vector{training_view(c_, p_.facts, *p_.data.train)},
+      plan_.local_samples().count, std::move(plan), options);
+}
+
+// Counts losses that are no numbers or over --max-loss. Before the first of a series is learnt
+// from, the state it came from is saved: the one to go back to.
+bool Loop::diverging(double loss) {
+  const bool bad = !std::isfinite(loss) || (c_.max_loss > 0 && loss > c_.max_loss);
+  if (!bad) {
+    bad_losses_ = 0;
+    return false;
+  }
+  if (++bad_losses_ == 1) {
+    const auto& buffers = p_.learner.weights.buffers();
+    std::vector<at::Tensor> after;
+    for (std::size_t i = 0; i < buffers.size(); ++i) {
+      after.push_back(buffers[i].clone());
+      buffers[i].copy_(buffers_before_[i]);
+    }
+    p_.saver.save_rolling_now(checkpoint());
+    for (std::size_t i = 0; i < buffers.size(); ++i) buffers[i].copy_(after[i]);
+    p_.log.warn(fmt::format("the loss of update {} is {}; the state before it is saved",
+                            p_.learner.progress.update + 1, loss));
+  }
+  return bad_losses_ >= 3;
+}
+
+void Loop::update(const engine::Batch& batch) {
+  Learner& learner = p_.learner;
+  const std::uint64_t update = learner.progress.update;
+  const engine::TrainingBatch tensors =
+      engine::tensors_of(batch, p_.facts.channels, p_.device);
+  const auto& buffers = learner.weights.buffers();
+  buffers_before_.resize(buffers.size());
+  for (std::size_t i = 0; i < buffers.size(); ++i) buffers_before_[i] = buffers[i].clone();
+
+  const engine::StepResult& result = step_.run(
+      learner.weights, update,
+      engine::supervised(p_.network, learner.weights, p_.objective, tensors));
+  if (diverging(result.loss)) {
+    fail(Code::kNo,
+         "three updates in a row with a loss of {}{}; the state before them is saved: go back to "
+         "it with --resume-from, a lower --lr and --allow-config-change",
+         result.loss, c_.max_loss > 0 ? fmt::format(", over max-loss = {}", c_.max_loss) : "");
+  }
+  const double norm = engine::gradient_norm(result.gradient, p_.pool);
+  engine::StepOptions options;
+  options.lr = schedule_.at(update);
+  options.weight_decay = *c_.weight_decay;
+  options.gradient_scale = engine::clip_scale(norm, c_.clip_grad);
+  learner.optimizer->step(learner.weights, result.gradient, options, p_.pool);
+  if (learner.ema) engine::update_average(*learner.ema, learner.weights, c_.ema, p_.pool);
+
+  const engine::TrainSampler::Step step = sampler_.next();
+  TrainingProgress& progress = learner.progress;
+  progress.update += 1;
+  progress.samples_seen += plan_.samples_per_update();
+  const bool epoch_ended =
+      step.after.position >= updates_per_epoch_ * plan_.samples_per_update();
+  progress.epoch = step.epoch + (epoch_ended ? 1 : 0);
+  progress.batch_cursor = epoch_ended ? 0 : step.after.position / plan_.batch;
+  if (p_.ledger != nullptr) {
+    p_.ledger->append(learner, {step.ids, step.epoch, result.loss, result.gradient});
+  }
+  interval_.updates += 1;
+  interval_.loss += result.loss;
+  interval_.grad_norm += norm;
+  interval_.lr = options.lr;
+}
+
+void Loop::log_interval(double data_waited_s) {
+  const TrainingProgress& progress = p_.learner.progress;
+  const bool epoch_ended = progress.batch_cursor == 0;
+  if (progress.update % number(c_.log_every) != 0 && !epoch_ended && progress.update != target_) {
+    return;
+  }
+  IntervalRecord record;
+  record.epoch = epoch_ended ? progress.epoch : progress.epoch + 1;
+  record.update_in_epoch = epoch_ended ? updates_per_epoch_ : update_in_epoch();
+  record.updates_per_epoch = updates_per_epoch_;
+  record.update = progress.update;
+  record.samples_seen = progress.samples_seen;
+  record.lr = interval_.lr;
+  record.eta_s = training_s_ / static_cast<double>(trained_) *
+                 static_cast<double>(target_ - progress.update);
+  const auto updates = static_cast<double>(interval_.updates);
+  record.time_s = interval_.seconds / updates;
+  record.data_time_s = (data_waited_s - waited_before_s_) / updates;
+  record.memory_mib = engine::peak_memory_mib(p_.device);
+  record.loss = interval_.loss / updates;
+  record.grad_norm = interval_.grad_norm / updates;
+  waited_before_s_ = data_waited_s;
+  interval_ = {};
+  p_.log.interval(record);
+}
+
+bool Loop::evaluation_due(bool epoch_ended) const {
+  if (!p_.data.validation) return false;
+  const TrainingProgress& progress = p_.learner.progress;
+  if (progress.update == target_) return true;
+  if (c_.val_every_updates > 0 && progress.update % number(c_.val_every_updates) == 0) return true;
+  return epoch_ended && progress.epoch >= number(c_.val_begin) &&
+         (progress.epoch - number(c_.val_begin)) % number(c_.val_every) == 0;
+}
+
+// Reads the weights and nothing else of training. Returns whether --patience has run out.
+bool Loop::evaluate() {
+  const engine::Dataset& dataset = *p_.data.validation;
+  const Measurement measurement{p_.network,
+                                p_.objective,
+                                dataset,
+                                p_.facts,
+                                number(c_.eval_batch_size),
+                                static_cast<unsigned>(c_.workers),
+                                p_.pool,
+                                p_.communicator,
+                                p_.io};
+  const engine::Metrics metrics = measure(measurement, p_.learner.weights,
+                                          p_.learner.ema ? &*p_.learner.ema : nullptr);
+  store::MetricsState& state = p_.learner.metrics;
+  const TrainingProgress& progress = p_.learner.progress;
+  for (const auto& [name, value] : metrics) {
+    const auto mode = engine::larger_is_better(name.substr(name.rfind("val/")))
+                          ? store::MetricMode::kMax
+                          : store::MetricMode::kMin;
+    store::Metric* metric = state.find(name);
+    if (metric == nullptr) metric = &state.add(name, mode);
+    const bool improved = metric->record(value, progress.update);
+    if (metric->use_for_is_best) best_ = improved;
+  }
+  p_.log.evaluation({progress.epoch, progress.update, progress.samples_seen, dataset.size(),
+                     metrics});
+  const auto* major = state.major();
+  return c_.patience > 0 && major != nullptr && major->second.plateau();
+}
+
+void Loop::save(bool best) { p_.saver.save(checkpoint(), best); }
+
+bool Loop::between_updates() {
+  const TrainingProgress& progress = p_.learner.progress;
+  const bool epoch_ended = progress.batch_cursor == 0;
+  best_ = false;
+  const bool last = progress.update == target_;
+  const bool plateau = evaluation_due(epoch_ended) && evaluate();
+  const bool each_update = c_.save_every_updates > 0 &&
+                           progress.update % number(c_.save_every_updates) == 0;
+  if (last || plateau || each_update || (epoch_ended && saves_epoch(c_, progress.epoch))) {
+    save(best_);
+  }
+  return plateau;
+}
+
+LoopResult Loop::run() {
+  TrainingProgress& progress = p_.learner.progress;
+  if (progress.update >= target_) {
+    return {Ending::kFinished,
+            fmt::format("nothing to do: {} of {} updates are done", progress.update, target_)};
+  }
+  if (c_.max_updates > 0 && number(c_.max_updates) > target_) {
+    p_.log.warn(fmt::format("max-updates = {} lies beyond the {} updates of {} epochs",
+                            c_.max_updates, target_, c_.epochs));
+  }
+  p_.learner.weights.require_gradients(true);
+  const std::unique_ptr<engine::Loader> loader = make_loader();
+  const Clock::time_point began = Clock::now();
+  std::optional<Progress> bar;
+  std::uint64_t bar_epoch = 0;
+  while (progress.update < target_) {
+    const Clock::time_point start = Clock::now();
+    const engine::Batch* batch = loader->next();
+    if (batch == nullptr) fail(Code::kInternal, "the loader ended at update {}", progress.update);
+    if (!bar || bar_epoch != progress.epoch) {
+      bar_epoch = progress.epoch;
+      bar.reset();
+      bar.emplace(fmt::format("epoch {}/{}", progress.epoch + 1, c_.epochs), updates_per_epoch_,
+                  ProgressUnit::kItems, p_.io.progress());
+      bar->add(update_in_epoch());
+    }
+    update(*batch);
+    bar->add(1);
+    const double seconds = seconds_since(start);
+    interval_.seconds += seconds;
+    training_s_ += seconds;
+    ++trained_;
+    log_interval(loader->waited_s());
+    p_.saver.check();
+    if (between_updates()) {
+      return {Ending::kFinished, fmt::format("{} has not improved in {} evaluations",
+                                             p_.learner.metrics.major()->first, c_.patience)};
+    }
+    const bool late = c_.max_hours > 0 && seconds_since(began) > c_.max_hours * 3600;
+    if (progress.update < target_ && (p_.stop.signal() != 0 || late)) {
+      bar.reset();
+      save(false);
+      p_.saver.finish();
+      return {Ending::kStopped,
+              p_.stop.signal() != 0 ? signal_name(p_.stop.signal()) : "max-hours has passed"};
+    }
+  }
+  return {Ending::kFinished, {}};
+}
+
+}  // namespace
+
+LoopResult run_loop(const LoopParts& parts) { return Loop(parts).run(); }
+
+}  // namespace reprise::train

@@ -1,0 +1,54 @@
+// The training loop: update after update, with everything that happens between two of them.
+#pragma once
+
+#include "ckpt/base/io.h"
+#include "engine/distributed/communicator.h"
+#include "engine/workers/worker_pool.h"
+#include "train/experiment.h"
+#include "train/learner.h"
+#include "train/run_ledger.h"
+#include "train/run_log.h"
+#include "train/saver.h"
+#include "train/stop_request.h"
+
+#include <optional>
+#include <string>
+
+namespace reprise::train {
+
+// What a loop works with. Everything outlives it.
+struct LoopParts {
+  const Config& config;
+  const DataFacts& facts;
+  const DataSets& data;
+  const engine::Network& network;
+  const engine::Objective& objective;
+  c10::Device device;
+  engine::WorkerPool& pool;
+  engine::Communicator& communicator;
+  Learner& learner;
+  const CheckpointFrame& frame;
+  RunLedger* ledger;  // null: none
+  RunLog& log;
+  Saver& saver;
+  const StopRequest& stop;
+  Io& io;
+};
+
+enum class Ending {
+  kFinished,  // all epochs, --max-updates, or --patience
+  kStopped,   // a signal or --max-hours: resumable
+  kDiverged,  // the loss: the state of before is saved
+};
+
+struct LoopResult {
+  Ending ending = Ending::kFinished;
+  std::string reason;  // for people
+};
+
+// Trains from the learner's progress to the end. The bits of the learner afterwards are a
+// function of configuration, data and start alone: no clock, thread, evaluation or save has a
+// part in them. Errors: those of data, engine, ledger and saving; what was saved before stays.
+LoopResult run_loop(const LoopParts& parts);
+
+}  // namespace reprise::train

@@ -1,0 +1,65 @@
+// The `train` binary.
+#include "ckpt/base/command_line.h"
+#include "ckpt/base/json.h"
+#include "train/given_options.h"
+#include "train/lists.h"
+#include "train/run.h"
+
+namespace {
+
+using namespace reprise;
+
+struct Commands {
+  std::string config;
+  bool print_config = false;
+  std::string list;
+};
+
+int run(const Commands& commands, const train::GivenOptions& options, Io& io) {
+  if (!commands.list.empty()) {
+    train::print_list(commands.list, io);
+    return 0;
+  }
+  std::vector<train::OptionLayer> layers;
+  if (!commands.config.empty()) layers.push_back(train::read_config_file(commands.config));
+  layers.push_back(options.layer());
+  if (commands.print_config) {
+    const train::Config config = train::effective_config(layers);
+    if (io.json) {
+      io.print_json(train::to_json(config));
+    } else {
+      io.write(train::to_toml(config));
+    }
+    return 0;
+  }
+  return train::run_training(layers, io.jobs, io);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CommandLine app("train", "Trains a network, so that stopping, resuming and running again give "
+                           "the same bits");
+  Command& command = app.program();
+  Commands commands;
+  command.option("--config", commands.config, "configuration file: TOML, one key an option")
+      .placeholder("FILE.toml")
+      .group("configuration");
+  command.flag("--print-config", commands.print_config,
+               "print the effective configuration and stop").group("configuration");
+  command.option("--list", commands.list, "list what there is and stop")
+      .placeholder("WHAT")
+      .choices(train::list_names())
+      .group("configuration");
+  const train::GivenOptions options(command);
+  command.about("Every option is a key of the configuration file; the command line wins. SIGTERM, "
+                "SIGINT and SIGUSR1 finish the update, save and exit 75.");
+  command.example("train --data builtin:roads --epochs 3 --work-dir runs/roads",
+                  "trains on generated road scenes; go on with --resume-from runs/roads");
+  command.exit_code(1, "the loss diverged; the state of before is saved");
+  command.exit_code(15, "the checkpoint is of another run, model or configuration");
+  command.exit_code(75, "stopped by a signal or --max-hours after saving: resume with "
+                        "--resume-from");
+  command.on_run([&](Io& io) { return run(commands, options, io); });
+  return app.run(argc, argv);
+}

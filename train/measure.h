@@ -1,0 +1,27 @@
+// One evaluation, as training and `eval` both make it: the same call, so the same bits.
+#pragma once
+
+#include "ckpt/base/io.h"
+#include "engine/evaluate/evaluate.h"
+#include "train/data_facts.h"
+
+namespace reprise::train {
+
+struct Measurement {
+  const engine::Network& network;
+  const engine::Objective& objective;
+  const engine::Dataset& dataset;
+  const DataFacts& facts;
+  std::uint64_t batch_size = 64;
+  unsigned workers = 1;
+  engine::WorkerPool& pool;
+  engine::Communicator& communicator;
+  Io& io;
+};
+
+// Metrics of `weights` and, under "ema/" names, of `ema` where it is not null. Reads weights only.
+// Errors: those of reading samples; kMismatch when network and data do not fit.
+engine::Metrics measure(const Measurement& what, const engine::Weights& weights,
+                        const engine::Weights* ema);
+
+}  // namespace reprise::train

@@ -1,0 +1,43 @@
+// The ledger as training writes it: one line an update.
+#pragma once
+
+#include "repro/ledger/writer.h"
+#include "train/learner.h"
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <span>
+
+namespace reprise::train {
+
+// What an update did, beside the state it left.
+struct UpdateRecord {
+  std::span<const std::uint64_t> samples;  // ids of its global batch, in order
+  std::uint64_t epoch = 0;                 // from 0
+  double loss = 0;
+  at::Tensor gradient;  // reduced, before clipping
+};
+
+// Digests and appends. Owned by the training thread. Cost: one read of gradient, weights and
+// optimizer state at memory speed.
+class RunLedger {
+ public:
+  // `tensors_every`: one digest a tensor each so many updates; 0: never. `seed`: for the line's
+  // digest of random streams, which are a function of seed, epoch and position.
+  RunLedger(ledger::Writer writer, std::uint64_t seed, std::uint64_t tensors_every, unsigned jobs)
+      : writer_(std::move(writer)), seed_(seed), tensors_every_(tensors_every), jobs_(jobs) {}
+
+  // Errors: kIo; the update does not count then.
+  void append(const Learner& learner, const UpdateRecord& record);
+
+  LedgerPosition position() const { return {writer_.last_update(), writer_.chain()}; }
+
+ private:
+  ledger::Writer writer_;
+  std::uint64_t seed_;
+  std::uint64_t tensors_every_;
+  unsigned jobs_;
+};
+
+}  // namespace reprise::train

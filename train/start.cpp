@@ -1,0 +1,217 @@
+#include "train/start.h"
+
+#include "ckpt/base/error.h"
+#include "ckpt/base/file.h"
+#include "ckpt/store/reference.h"
+#include "ckpt/store/take.h"
+#include "train/learner.h"
+#include "train/option_table.h"
+#include "train/run_log.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace reprise::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The options that a checkpoint was trained with, but for where that run started and wrote.
+OptionLayer trained_with(const store::LoadedCheckpoint& loaded) {
+  const std::string place = loaded.path.string();
+  if (!is_training_config(loaded.checkpoint.config)) {
+    fail(Code::kMismatch,
+         "{}: was not written by train, so its run cannot be resumed; start a new one from its "
+         "weights with --load-from",
+         place);
+  }
+  Json options = loaded.checkpoint.config;
+  options.erase("derived");
+  StoredConfig stored = from_json(options, place);
+  if (!stored.unknown.empty()) {
+    fail(Code::kUnsupported, "{}: trained with options that this version does not have: {}; "
+         "resume with the version that wrote it, or start from its weights with --load-from",
+         place, fmt::join(stored.unknown, ", "));
+  }
+  std::erase_if(stored.layer.given,
+                [](const auto& given) { return given.first->effect == Effect::kStart; });
+  return std::move(stored.layer);
+}
+
+void refuse_changes(const StartPoint& start) {
+  if (start.config.allow_config_change) return;
+  std::string changes;
+  for (const ConfigDifference& difference : start.differences) {
+    if (!difference.changes_bits) continue;
+    changes += fmt::format("{}{} = {}, was {}", changes.empty() ? "" : "; ", difference.key,
+                           difference.after, difference.before);
+  }
+  if (changes.empty()) return;
+  fail(Code::kMismatch,
+       "{}: {}; the resumed run would not have the bits of one never stopped: leave the option "
+       "out, or accept that with --allow-config-change",
+       start.resumed->path.string(), changes);
+}
+
+// The run directory that a checkpoint file lies in.
+std::optional<store::RunDirectory> run_of(const fs::path& checkpoint) {
+  const fs::path folder = fs::absolute(checkpoint).lexically_normal().parent_path();
+  if (folder.filename() == "checkpoints" && fs::exists(folder.parent_path() / "run.json")) {
+    return store::RunDirectory::open(folder.parent_path());
+  }
+  return std::nullopt;
+}
+
+bool is_later(const store::CheckpointEntry& entry, const Checkpoint& checkpoint) {
+  return entry.uuid != checkpoint.uuid &&
+         (entry.epoch > checkpoint.epoch || entry.update > checkpoint.progress->update);
+}
+
+// Saves from beyond the point of resuming would be taken for the newest state otherwise.
+std::size_t set_aside_later_saves(const store::RunDirectory& run, const Checkpoint& checkpoint) {
+  std::size_t count = 0;
+  for (const store::CheckpointEntry& entry : run.list()) {
+    if (entry.problem || !is_later(entry, checkpoint)) continue;
+    const fs::path aside = run.file("superseded");
+    make_directories(aside);
+    for (const auto& path : {std::optional(entry.path), entry.twin}) {
+      if (!path) continue;
+      fs::path target = aside / path->filename();
+      for (int n = 2; fs::exists(target); ++n) {
+        target = aside / fmt::format("{}-{}{}", path->stem().string(), n,
+                                     path->extension().string());
+      }
+      fs::rename(*path, target);
+    }
+    ++count;
+  }
+  if (count > 0) {
+    sync_directory(run.file("superseded"));
+    sync_directory(run.checkpoints());
+  }
+  return count;
+}
+
+std::optional<OpenedRun> new_run(const Config& config) {
+  store::RunDirectory run =
+      config.work_dir.empty()
+          ? store::RunDirectory::create_dated("runs", config.name.empty() ? config.arch : config.name)
+          : store::RunDirectory::create(config.work_dir);
+  store::RunLock lock = run.lock();
+  return OpenedRun{std::move(run), std::move(lock), true, 0};
+}
+
+// The weights that --take means, under the names of a network.
+StateDict taken(const Config& config, const store::LoadedCheckpoint& loaded) {
+  const Checkpoint& checkpoint = loaded.checkpoint;
+  const std::string& take = config.take;
+  StateDict out;
+  if (take == "student" || take == "teacher") {
+    out = store::take_weights(checkpoint, take, "backbone.");
+  } else if (checkpoint.type == CheckpointType::kDino && take.empty()) {
+    out = store::take_weights(checkpoint, "backbone");
+  } else if (take.empty() || take == "model") {
+    out = network_state(checkpoint);
+  } else {
+    out = store::take_weights(checkpoint, take);
+  }
+  if (config.strip_prefix.empty()) return out;
+  StateDict stripped = out.strip_prefix(config.strip_prefix);
+  if (stripped.empty()) {
+    fail(Code::kMismatch, "no name starts with '{}'; the first one is '{}'",
+         printable(config.strip_prefix), out.empty() ? "none" : printable(out.begin()->first));
+  }
+  return stripped;
+}
+
+}  // namespace
+
+bool is_training_config(const Json& config) {
+  return config.is_object() && config.contains("derived") && config.contains("arch") &&
+         config.contains("batch-size") && config.contains("seed");
+}
+
+StartPoint plan_start(const std::vector<OptionLayer>& given) {
+  StartPoint start;
+  start.config = effective_config(given);
+  if (start.config.resume_from.empty()) return start;
+
+  const std::string path =
+      store::resolve(start.config.resume_from, store::DirectoryMeans::kLast).string();
+  start.resumed = store::open_checkpoint(path);
+  const Checkpoint& checkpoint = start.resumed->checkpoint;
+  if (!checkpoint.resumable()) {
+    fail(Code::kMismatch,
+         "{}: holds weights without the state of an optimizer, so training cannot go on from it; "
+         "start a new run from its weights with --load-from",
+         path);
+  }
+  std::vector<OptionLayer> layers = {trained_with(*start.resumed)};
+  const Config before = effective_config(layers);
+  layers.insert(layers.end(), given.begin(), given.end());
+  start.config = effective_config(layers);
+  start.differences = compare_configs(before, start.config);
+  refuse_changes(start);
+  return start;
+}
+
+OpenedRun open_run(const StartPoint& start) {
+  if (!start.resumed) return std::move(*new_run(start.config));
+  const Checkpoint& checkpoint = start.resumed->checkpoint;
+  const std::optional<store::RunDirectory> origin = run_of(start.resumed->path);
+  if (start.config.work_dir.empty()) {
+    if (!origin) {
+      fail(Code::kMismatch,
+           "{}: is not in a run directory, which resuming would append to; give one with --work-dir",
+           start.resumed->path.string());
+    }
+    store::RunLock lock = origin->lock();
+    cut_back_logs(origin->path(), checkpoint.progress->update);
+    const std::size_t set_aside = set_aside_later_saves(*origin, checkpoint);
+    return {*origin, std::move(lock), false, set_aside};
+  }
+  OpenedRun opened = std::move(*new_run(start.config));
+  if (origin) {
+    for (const char* name : {"ledger.jsonl", "train.log", "train.tsv", "valid.tsv"}) {
+      if (fs::exists(origin->file(name))) {
+        fs::copy_file(origin->file(name), opened.directory.file(name));
+      }
+    }
+    cut_back_logs(opened.directory.path(), checkpoint.progress->update);
+  }
+  return opened;
+}
+
+void write_config(const store::RunDirectory& run, const Config& config, std::uint64_t update) {
+  const fs::path path = run.file("config.toml");
+  const std::string text = fmt::format("# train --config {}\n\n{}", path.string(), to_toml(config));
+  if (fs::exists(path)) {
+    if (read_text(path) == text) return;
+    fs::rename(path, run.file(fmt::format("config-before-{}.toml", update)));
+  }
+  write_text(path, text);
+}
+
+LoadedWeights load_weights(const Config& config, const engine::Network& network,
+                           const engine::Weights& weights) {
+  const std::string path =
+      store::resolve(config.load_from, store::DirectoryMeans::kLast).string();
+  const store::LoadedCheckpoint loaded = store::open_checkpoint(path);
+  const std::string_view head = network.head_prefix();
+  const bool dino = loaded.checkpoint.type == CheckpointType::kDino;
+  const bool whole = config.take == "ema" || config.take == "model" ||
+                     (config.take.empty() && !dino);
+  std::vector<engine::NamedTensor> targets;
+  for (engine::NamedTensor& target : weights.named()) {
+    const bool in_head = target.name.starts_with(head);
+    if (whole || in_head == (config.take == "head")) targets.push_back(std::move(target));
+  }
+  try {
+    return {loaded.checkpoint.uuid, loaded.path,
+            engine::load_state(taken(config, loaded), targets, config.strict, network.adapt())};
+  } catch (const Error& error) {
+    throw error.at(loaded.path.string());
+  }
+}
+
+}  // namespace reprise::train

@@ -1,0 +1,59 @@
+// Where a run starts: from nothing, from somebody's weights, or where it was left.
+#pragma once
+
+#include "ckpt/store/load.h"
+#include "ckpt/store/run_directory.h"
+#include "engine/models/network.h"
+#include "engine/torch_bridge/load_state.h"
+#include "train/config.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace reprise::train {
+
+// What the options come to, given what they say to start from.
+struct StartPoint {
+  Config config;
+  // Of --resume-from.
+  std::optional<store::LoadedCheckpoint> resumed;
+  std::vector<ConfigDifference> differences;  // from what the checkpoint was trained with
+};
+
+// Resolves the options over those of the checkpoint that is resumed. Reads no tensor bytes but
+// for checking their digests. Errors: kUsage; those of loading; kMismatch for a checkpoint that
+// cannot be resumed (naming --load-from), or an option that would change the bits (naming
+// --allow-config-change).
+StartPoint plan_start(const std::vector<OptionLayer>& given);
+
+// Whether a checkpoint's `config` is one that train wrote.
+bool is_training_config(const Json& config);
+
+// The run directory, locked for this process. Of a new run: made. Of a resumed one: its own,
+// with logs cut back to the checkpoint's update and later saves set aside in superseded/; or,
+// with --work-dir, a new one that begins with a copy of its logs and ledger.
+struct OpenedRun {
+  store::RunDirectory directory;
+  store::RunLock lock;
+  bool fresh = true;  // this process made it
+  std::size_t set_aside = 0;
+};
+// Errors: kUsage when the directory exists; kMismatch when another process trains in it; kIo.
+OpenedRun open_run(const StartPoint& start);
+
+// Writes config.toml; one of other content that was there is kept as config-before-<update>.toml.
+void write_config(const store::RunDirectory& run, const Config& config, std::uint64_t update);
+
+// The weights of --load-from, in `weights`.
+struct LoadedWeights {
+  Uuid uuid;
+  std::filesystem::path path;
+  engine::KeyReport report;
+};
+// Errors: those of loading; kMismatch for a part that the checkpoint does not have, or, when
+// strict, for names and shapes that do not fit.
+LoadedWeights load_weights(const Config& config, const engine::Network& network,
+                           const engine::Weights& weights);
+
+}  // namespace reprise::train

@@ -1,0 +1,50 @@
+#include "train/stop_request.h"
+
+#include <array>
+#include <csignal>
+#include <cstdlib>
+
+#include <unistd.h>
+
+namespace reprise::train {
+namespace {
+
+constexpr std::array kSignals = {SIGTERM, SIGINT, SIGUSR1};
+
+// Only what a signal handler may touch.
+volatile std::sig_atomic_t requested = 0;
+std::array<struct sigaction, kSignals.size()> before;
+
+extern "C" void on_stop_signal(int signal) {
+  if (signal == SIGINT && requested == SIGINT) _exit(128 + SIGINT);
+  requested = signal;
+}
+
+}  // namespace
+
+StopRequest::StopRequest() {
+  requested = 0;
+  struct sigaction action = {};
+  action.sa_handler = on_stop_signal;
+  sigemptyset(&action.sa_mask);
+  // Interrupted reads and writes go on: the loop looks at the flag between updates.
+  action.sa_flags = SA_RESTART;
+  for (std::size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &action, &before[i]);
+}
+
+StopRequest::~StopRequest() {
+  for (std::size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &before[i], nullptr);
+}
+
+int StopRequest::signal() const { return requested; }
+
+const char* signal_name(int signal) {
+  switch (signal) {
+    case SIGTERM: return "SIGTERM";
+    case SIGINT: return "SIGINT";
+    case SIGUSR1: return "SIGUSR1";
+    default: return "a signal";
+  }
+}
+
+}  // namespace reprise::train
