@@ -1,0 +1,47 @@
+// A checkpoint made ready for evaluation: network, weights, and the data to evaluate it on.
+#pragma once
+
+#include "ckpt/store/load.h"
+#include "engine/data/dataset.h"
+#include "engine/models/network.h"
+#include "engine/tasks/objective.h"
+#include "eval/options.h"
+#include "train/option_table.h"
+#include "train/data_facts.h"
+
+#include <memory>
+#include <optional>
+
+namespace reprise::eval {
+
+// Opens data sets once for many checkpoints of a run. One thread.
+class DataCache {
+ public:
+  // What the checkpoint was evaluated on in training, or what --data names.
+  std::shared_ptr<const engine::Dataset> open(const train::Config& config,
+                                              const train::DataFacts& facts);
+
+ private:
+  std::string key_;
+  std::shared_ptr<const engine::Dataset> dataset_;
+};
+
+struct Subject {
+  store::LoadedCheckpoint loaded;
+  bool trained_here = false;  // its configuration is one of train's
+  train::Config config;
+  train::DataFacts facts;
+  std::shared_ptr<const engine::Dataset> dataset;
+  std::unique_ptr<const engine::Network> network;
+  std::unique_ptr<const engine::Objective> objective;
+  std::unique_ptr<engine::Weights> weights;
+  std::unique_ptr<engine::Weights> ema;  // null: none in the checkpoint
+};
+
+// Any readable checkpoint with a network and its head. One that train did not write says its
+// architecture and nothing of its data: those come from the options. Errors: those of loading;
+// kMismatch naming missing and unexpected weights; kUsage for what has to be said with options.
+Subject open_subject(const std::string& path, const EvalOptions& options, DataCache& cache,
+                     c10::Device device);
+
+}  // namespace reprise::eval
