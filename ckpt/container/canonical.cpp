@@ -3,6 +3,7 @@
 #include "ckpt/base/error.h"
 #include "ckpt/base/sha256.h"
 #include "ckpt/pickle/text.h"
+#include "ckpt/state/occurrences.h"
 
 #include <algorithm>
 #include <bit>
@@ -20,112 +21,6 @@ constexpr std::int64_t kLargestPlainInteger = std::int64_t{1} << 53;
 constexpr std::size_t kLargestDecimalBytes = 8192;
 constexpr int kDeepestSets = 32;
 constexpr std::size_t kPieceBytes = 1 << 16;
-
-bool is_array_or_storage(Value value) {
-  return value.if_record(RecordClass::kNumpyArray) != nullptr ||
-         value.if_record(RecordClass::kStorage) != nullptr;
-}
-
-// Objects that Python tells apart by identity: they get an id when they occur again.
-bool has_id(Value value) {
-  switch (value.kind()) {
-    case Kind::kByteArray:
-    case Kind::kList:
-    case Kind::kSet:
-    case Kind::kDict:
-    case Kind::kTensor:
-    case Kind::kOpaque: return true;
-    case Kind::kRecord: return is_array_or_storage(value);
-    default: return false;
-  }
-}
-
-// The storage that a tensor or a bare storage lies in.
-const Storage* storage_of(Value value) {
-  if (value.is_tensor()) return value.as_tensor().tensor.storage().get();
-  if (const RecordNode* record = value.if_record(RecordClass::kStorage))
-    return storage_of(record->fields[0]);
-  return nullptr;
-}
-
-// What recurs in a tree: found before anything is written, since an object is numbered
-// where it occurs first.
-class Occurrences {
- public:
-  explicit Occurrences(Value root) {
-    open_.push_back(root);
-    while (!open_.empty()) {
-      const Value value = open_.back();
-      open_.pop_back();
-      visit(value);
-    }
-  }
-
-  bool recurs(Value value) const {
-    const auto found = counts_.find(value.identity());
-    return found != counts_.end() && found->second > 1;
-  }
-  bool is_shared(const Storage* storage) const {
-    const auto found = users_.find(storage);
-    return found != users_.end() && found->second > 1;
-  }
-  std::size_t distinct() const { return counts_.size(); }
-
- private:
-  void visit(Value value) {
-    const bool identified = has_id(value);
-    const bool unfolds = value.kind() == Kind::kTuple || value.kind() == Kind::kFrozenSet;
-    if (!identified && !unfolds) return;
-    // Tuples have no id and are written again where they recur, so what is in them recurs:
-    // a second visit says so, and a third would say nothing new.
-    const int seen = ++counts_[value.identity()];
-    if (identified ? seen > 1 : seen > 2) return;
-    if (const Storage* storage = storage_of(value)) ++users_[storage];
-    add_children(value);
-  }
-
-  void add(Value value) {
-    if (value.identity() != nullptr) open_.push_back(value);
-  }
-  template <typename Items>
-  void add_all(const Items& items) {
-    for (const Value item : items) add(item);
-  }
-  void add_entries(const ArenaVector<DictEntry>& entries) {
-    for (const DictEntry& entry : entries) {
-      add(entry.key);
-      add(entry.value);
-    }
-  }
-
-  void add_children(Value value) {
-    if (value.is_sequence()) {
-      add_all(value.as_sequence().items);
-    } else if (const DictNode* dict = value.if_dict()) {
-      add_entries(dict->entries);
-      add(dict->factory);
-      add(dict->attributes);
-    } else if (const TensorNode* tensor = value.if_tensor()) {
-      for (const Value part :
-           {tensor->attributes, tensor->indices, tensor->plain_indices, tensor->values})
-        add(part);
-      if (tensor->quantizer) {
-        add(tensor->quantizer->scales);
-        add(tensor->quantizer->zero_points);
-      }
-    } else if (const OpaqueNode* opaque = value.if_opaque()) {
-      for (const Value part : {opaque->args, opaque->kwargs, opaque->state}) add(part);
-      add_all(opaque->items);
-      add_entries(opaque->entries);
-    } else if (const RecordNode* array = value.if_record(RecordClass::kNumpyArray)) {
-      add(array->fields[2]);
-    }
-  }
-
-  std::vector<Value> open_;
-  std::unordered_map<const void*, int> counts_;
-  std::unordered_map<const Storage*, int> users_;
-};
 
 // What is left to write: a piece of text, a value, or the rest of a row of values.
 struct Step {
@@ -232,7 +127,7 @@ class Writer {
             {text_step("{\"tuple\":["), items_step(v.as_sequence().items.span()), text_step("]}")});
       case Kind::kFrozenSet: return sorted_set("{\"frozenset\":[", v);
       case Kind::kRecord:
-        if (!is_array_or_storage(v)) return plain_record(v.as_record());
+        if (!has_identity(v)) return plain_record(v.as_record());
         return identified(v);
       default: return identified(v);
     }

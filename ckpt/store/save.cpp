@@ -2,6 +2,7 @@
 
 #include "ckpt/base/error.h"
 #include "ckpt/base/file.h"
+#include "ckpt/container/pth_write.h"
 #include "ckpt/container/hdf5.h"
 #include "ckpt/container/safetensors.h"
 #include "ckpt/store/references_to.h"
@@ -54,7 +55,8 @@ std::uint64_t write_file(const Checkpoint& checkpoint, const Document& document,
           .file_bytes;
     }
     case FileFormat::kPth:
-      fail(Code::kUnsupported, "{}: writing .pth files is not part of this build", file.native());
+      // Weights-only: a file that Python must execute to read is not what anyone upgrades to.
+      return container::write_pth(file, document, write).file_bytes;
   }
   fail(Code::kInternal, "an unknown file format");
 }
