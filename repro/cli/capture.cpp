@@ -183,12 +183,12 @@ Captured capture_into(const CaptureOptions& options, Io& io) {
   const bool again = std::filesystem::exists(options.output / fingerprint::kFileName);
   fingerprint::Record record;
   record.kind = again ? "resume" : "start";
+  if (taken) {
+    record.byproducts.push_back(
+        {taken->name, taken->snapshot.sha256, annotations_of(taken->snapshot)});
+  }
   Captured out;
   out.record = fingerprint::record(options.output, captured, record);
-  if (taken) {
-    fingerprint::add_byproduct(options.output, taken->name, taken->snapshot.sha256,
-                               annotations_of(taken->snapshot));
-  }
   out.summary = {{"fingerprint", (options.output / fingerprint::kFileName).native()},
                  {"digest", fingerprint::digest(captured.statement).hex()},
                  {"record", out.record}};

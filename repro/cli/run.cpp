@@ -9,12 +9,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <memory>
 
 namespace reprise::repro {
 namespace {
+
+constexpr std::array kForwarded = {SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
 
 volatile sig_atomic_t running_child = 0;
 
@@ -30,6 +33,14 @@ int run_command(const std::vector<std::string>& command) {
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
 
+  // Held back until the command runs and its process id is known: one that came between would end
+  // us, and leave the command alone.
+  sigset_t forwarded;
+  sigemptyset(&forwarded);
+  for (const int signal : kForwarded) sigaddset(&forwarded, signal);
+  sigset_t before;
+  sigprocmask(SIG_BLOCK, &forwarded, &before);
+
   struct sigaction ignore {};
   ignore.sa_handler = SIG_IGN;
   struct sigaction pass {};
@@ -44,13 +55,15 @@ int run_command(const std::vector<std::string>& command) {
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   posix_spawnattr_setsigdefault(&attributes, &defaults);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+  posix_spawnattr_setsigmask(&attributes, &before);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
   pid_t child = 0;
   const int rc = posix_spawnp(&child, argv[0], nullptr, &attributes, argv.data(), environ);
   posix_spawnattr_destroy(&attributes);
+  running_child = static_cast<sig_atomic_t>(rc == 0 ? child : 0);
+  for (const int signal : kForwarded) sigaction(signal, &pass, nullptr);
+  sigprocmask(SIG_SETMASK, &before, nullptr);
   if (rc != 0) fail_errno(rc, "starting " + printable(command.front()));
-  running_child = static_cast<sig_atomic_t>(child);
-  for (const int signal : {SIGTERM, SIGHUP, SIGUSR1, SIGUSR2}) sigaction(signal, &pass, nullptr);
   int status = 0;
   while (waitpid(child, &status, 0) < 0) {
     if (errno != EINTR) fail_errno(errno, "waiting for " + printable(command.front()));

@@ -215,6 +215,18 @@ void save(const fs::path& run, Json& statement) {
   write_text(run / kFileName, dump_json(statement, 2) + "\n");
 }
 
+void add(Json& list, const Byproduct& byproduct) {
+  Json entry = {{"name", byproduct.name}, {"digest", {{"sha256", byproduct.digest.hex()}}}};
+  if (!byproduct.annotations.empty()) entry["annotations"] = byproduct.annotations;
+  for (Json& old : list) {
+    if (old.value("name", "") == byproduct.name) {
+      old = std::move(entry);
+      return;
+    }
+  }
+  list.push_back(std::move(entry));
+}
+
 // Leaves of `fields` that differ from the first process of the run.
 Json changes(const Json& first, const Json& now) {
   Json out = Json::object();
@@ -320,11 +332,15 @@ std::string record(const fs::path& run, const Fingerprint& fingerprint, const Re
     statement = fingerprint.statement;
     if (fingerprint.code && !fingerprint.code->patch.empty()) {
       write_text(run / kPatchName, fingerprint.code->patch);
-      statement["predicate"]["runDetails"]["byproducts"].push_back(
-          {{"name", kPatchName}, {"digest", {{"sha256", sha256(fingerprint.code->patch).hex()}}}});
+      add(statement["predicate"]["runDetails"]["byproducts"],
+          {kPatchName, sha256(fingerprint.code->patch)});
     }
   }
-  statement["predicate"]["runDetails"]["reprise_records"].push_back(std::move(entry));
+  Json& run_details = statement["predicate"]["runDetails"];
+  run_details["reprise_records"].push_back(std::move(entry));
+  for (const Byproduct& byproduct : record.byproducts) {
+    add(run_details["byproducts"], byproduct);
+  }
   save(run, statement);
   return id;
 }
@@ -340,21 +356,6 @@ void finish(const fs::path& run, const std::string& id, int exit_code, double du
     entry["duration_s"] = duration_s;
     details["metadata"]["finishedOn"] = entry["finished"];
   }
-  save(run, statement);
-}
-
-void add_byproduct(const fs::path& run, const std::string& name, const Digest& file_digest,
-                   const Json& annotations) {
-  const RunLock lock(run);
-  Json statement = load(run);
-  Json& byproducts = statement["predicate"]["runDetails"]["byproducts"];
-  Json kept = Json::array();
-  for (const Json& byproduct : byproducts) {
-    if (byproduct.value("name", "") != name) kept.push_back(byproduct);
-  }
-  kept.push_back(
-      {{"name", name}, {"digest", {{"sha256", file_digest.hex()}}}, {"annotations", annotations}});
-  byproducts = std::move(kept);
   save(run, statement);
 }
 

@@ -43,12 +43,20 @@ struct Fingerprint {
 // of the repository. Errors: those of read_code_state.
 Fingerprint capture(const Options& options);
 
+// A file that the run wrote about itself, named in the statement by digest.
+struct Byproduct {
+  std::string name;  // in the run directory
+  Digest digest;
+  Json annotations = Json::object();
+};
+
 // What one process writes about itself, in the order in which processes started.
 struct Record {
   std::string kind = "start";  // "start", "resume", or "process" for a further rank
   std::int64_t rank = 0;
   std::int64_t world_size = 1;
-  Json details = Json::object();  // {"resumed_from": ...}: anything else worth keeping
+  Json details = Json::object();           // {"resumed_from": ...}: anything else worth keeping
+  std::vector<Byproduct> byproducts = {};  // such as snapshot.zip; replaces one of the same name
 };
 
 // Adds a record of this process to RUN/fingerprint.json and gives its id, which finish() takes.
@@ -61,10 +69,6 @@ std::string record(const std::filesystem::path& run, const Fingerprint& fingerpr
 // Notes how the process of a record ended. `exit_code` is 128 + signal for one that was killed.
 void finish(const std::filesystem::path& run, const std::string& id, int exit_code,
             double duration_s);
-
-// Adds a file that the run wrote about itself (snapshot.zip) to the statement's by-products.
-void add_byproduct(const std::filesystem::path& run, const std::string& name, const Digest& digest,
-                   const Json& annotations);
 
 // The statement in `place`, a run directory or a file, checked as far as this suite reads it.
 // Errors: kNotFound; kCorrupt, naming what is wrong; kUnsupported for a newer version.
