@@ -1,0 +1,199 @@
+"""ResNet and ViT in PyTorch's own modules, with the names of torchvision and of DINO / timm.
+
+usage: reference_models.py ARCH FOLDER
+Saves FOLDER/ARCH.pth: {weights, images, labels, outputs, loss, gradients, trained_buffers}.
+"""
+import sys
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class BasicBlock(nn.Module):
+    expansion = 1
+
+    def __init__(self, inside, width, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inside, width, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.downsample = None
+        if stride != 1 or inside != width:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(inside, width, 1, stride, bias=False), nn.BatchNorm2d(width))
+
+    def forward(self, x):
+        y = F.relu(self.bn1(self.conv1(x)))
+        y = self.bn2(self.conv2(y))
+        return F.relu(y + (x if self.downsample is None else self.downsample(x)))
+
+
+class Bottleneck(nn.Module):
+    expansion = 4
+
+    def __init__(self, inside, width, stride):
+        super().__init__()
+        out = width * 4
+        self.conv1 = nn.Conv2d(inside, width, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, stride, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, out, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(out)
+        self.downsample = None
+        if stride != 1 or inside != out:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(inside, out, 1, stride, bias=False), nn.BatchNorm2d(out))
+
+    def forward(self, x):
+        y = F.relu(self.bn1(self.conv1(x)))
+        y = F.relu(self.bn2(self.conv2(y)))
+        y = self.bn3(self.conv3(y))
+        return F.relu(y + (x if self.downsample is None else self.downsample(x)))
+
+
+class ResNet(nn.Module):
+    def __init__(self, block, blocks, classes, small):
+        super().__init__()
+        self.conv1 = (nn.Conv2d(3, 64, 3, 1, 1, bias=False) if small
+                      else nn.Conv2d(3, 64, 7, 2, 3, bias=False))
+        self.bn1 = nn.BatchNorm2d(64)
+        self.pool = nn.Identity() if small else nn.MaxPool2d(3, 2, 1)
+        inside = 64
+        for stage, count in enumerate(blocks):
+            width = 64 << stage
+            layers = []
+            for i in range(count):
+                layers.append(block(inside, width, 2 if i == 0 and stage else 1))
+                inside = width * block.expansion
+            setattr(self, f"layer{stage + 1}", nn.Sequential(*layers))
+        self.fc = nn.Linear(inside, classes)
+
+    def forward(self, x):
+        x = self.pool(F.relu(self.bn1(self.conv1(x))))
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return self.fc(x.mean((2, 3)))
+
+
+class Attention(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
+
+    def forward(self, x):
+        b, n, c = x.shape
+        q, k, v = self.qkv(x).reshape(b, n, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
+        weights = (q @ k.transpose(-2, -1) * (c // self.heads) ** -0.5).softmax(-1)
+        return self.proj((weights @ v).transpose(1, 2).reshape(b, n, c))
+
+
+class Mlp(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.fc1 = nn.Linear(width, 4 * width)
+        self.fc2 = nn.Linear(4 * width, width)
+
+    def forward(self, x):
+        return self.fc2(F.gelu(self.fc1(x)))
+
+
+class Block(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width, eps=1e-6)
+        self.attn = Attention(width, heads)
+        self.norm2 = nn.LayerNorm(width, eps=1e-6)
+        self.mlp = Mlp(width)
+
+    def forward(self, x):
+        x = x + self.attn(self.norm1(x))
+        return x + self.mlp(self.norm2(x))
+
+
+class PatchEmbed(nn.Module):
+    def __init__(self, patch, width):
+        super().__init__()
+        self.proj = nn.Conv2d(3, width, patch, patch)
+
+    def forward(self, x):
+        return self.proj(x).flatten(2).transpose(1, 2)
+
+
+class Vit(nn.Module):
+    def __init__(self, side, patch, width, depth, heads, classes):
+        super().__init__()
+        self.cls_token = nn.Parameter(torch.randn(1, 1, width) * 0.02)
+        self.pos_embed = nn.Parameter(torch.randn(1, 1 + (side // patch) ** 2, width) * 0.02)
+        self.patch_embed = PatchEmbed(patch, width)
+        self.blocks = nn.Sequential(*[Block(width, heads) for _ in range(depth)])
+        self.norm = nn.LayerNorm(width, eps=1e-6)
+        self.head = nn.Linear(width, classes)
+
+    def positions(self, rows, columns):
+        count = self.pos_embed.shape[1] - 1
+        side = int(count ** 0.5)
+        if (rows, columns) == (side, side):
+            return self.pos_embed
+        grid = self.pos_embed[:, 1:].reshape(1, side, side, -1).permute(0, 3, 1, 2)
+        grid = F.interpolate(grid, size=(rows, columns), mode="bicubic", align_corners=False)
+        return torch.cat([self.pos_embed[:, :1], grid.flatten(2).transpose(1, 2)], 1)
+
+    def forward(self, x):
+        patch = self.patch_embed.proj.kernel_size[0]
+        positions = self.positions(x.shape[2] // patch, x.shape[3] // patch)
+        x = self.patch_embed(x)
+        x = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), x], 1) + positions
+        return self.head(self.norm(self.blocks(x))[:, 0])
+
+
+def make(arch):
+    """The model, the side of its images and the side of the images it is run on."""
+    if arch == "resnet18":
+        return ResNet(BasicBlock, [2, 2, 2, 2], 7, False), 64
+    if arch == "resnet18_cifar":
+        return ResNet(BasicBlock, [2, 2, 2, 2], 7, True), 32
+    if arch == "resnet50":
+        return ResNet(Bottleneck, [3, 4, 6, 3], 7, False), 64
+    if arch == "vit_tiny":
+        return Vit(32, 4, 192, 12, 3, 7), 32
+    if arch == "vit_tiny_larger":  # built for 32, run on 48
+        return Vit(32, 4, 192, 12, 3, 7), 48
+    raise SystemExit(f"unknown {arch}")
+
+
+def main():
+    arch, folder = sys.argv[1:]
+    torch.manual_seed(11)
+    torch.set_num_threads(1)
+    model, side = make(arch)
+    # Running statistics that are not those of a fresh layer.
+    for name, buffer in model.named_buffers():
+        if name.endswith("running_mean"):
+            buffer.normal_(0, 0.1)
+        if name.endswith("running_var"):
+            buffer.uniform_(0.5, 1.5)
+    weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    images = torch.randn(6, 3, side, side)
+    labels = torch.randint(0, 7, (6,))
+    model.eval()
+    with torch.no_grad():
+        outputs = model(images)
+    model.train()
+    loss = F.cross_entropy(model(images), labels)
+    loss.backward()
+    torch.save({
+        "weights": weights,
+        "images": images,
+        "labels": labels,
+        "outputs": outputs,
+        "loss": loss.detach(),
+        "gradients": {name: p.grad for name, p in model.named_parameters()},
+        "trained_buffers": dict(model.named_buffers()),
+    }, f"{folder}/{arch}.pth")
+
+
+main()
