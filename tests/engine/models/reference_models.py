@@ -1,8 +1,10 @@
 """ResNet and ViT in PyTorch's own modules, with the names of torchvision and of DINO / timm.
 
 usage: reference_models.py ARCH FOLDER
-Saves FOLDER/ARCH.pth: {weights, images, labels, outputs, loss, gradients, trained_buffers}.
+Saves FOLDER/ARCH.pth: {weights, images, labels, outputs, loss, gradients, exact_gradients (float64),
+trained_buffers}.
 """
+import copy
 import sys
 
 import torch
@@ -182,6 +184,9 @@ def main():
     model.eval()
     with torch.no_grad():
         outputs = model(images)
+    exact = copy.deepcopy(model).double()
+    exact.train()
+    F.cross_entropy(exact(images.double()), labels).backward()
     model.train()
     loss = F.cross_entropy(model(images), labels)
     loss.backward()
@@ -192,6 +197,7 @@ def main():
         "outputs": outputs,
         "loss": loss.detach(),
         "gradients": {name: p.grad for name, p in model.named_parameters()},
+        "exact_gradients": {name: p.grad for name, p in exact.named_parameters()},
         "trained_buffers": dict(model.named_buffers()),
     }, f"{folder}/{arch}.pth")
 

@@ -1,0 +1,187 @@
+#include "engine/distributed/connect.h"
+
+#include "ckpt/base/error.h"
+
+#include <ATen/ATen.h>
+#include <fmt/ranges.h>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+
+#include <cstdlib>
+#include <functional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace reprise::engine {
+namespace {
+
+// Who failed first, and why: the one key that ranks read after a connection broke.
+constexpr const char* kAbandoned = "reprise/abandoned";
+
+std::string first_line(const std::exception& error) {
+  const std::string text = error.what();
+  return text.substr(0, text.find('\n'));
+}
+
+std::vector<std::uint8_t> octets(const std::string& text) { return {text.begin(), text.end()}; }
+
+class Gloo : public Communicator {
+ public:
+  Gloo(c10::intrusive_ptr<c10d::Store> store, const ProcessPlace& place,
+       const ConnectOptions& options)
+      : store_(std::move(store)), place_(place) {
+    auto gloo = c10d::ProcessGroupGloo::Options::create(options.silence_timeout);
+    const char* interface = std::getenv("GLOO_SOCKET_IFNAME");
+    if (interface != nullptr) {
+      gloo->devices.push_back(c10d::ProcessGroupGloo::createDeviceForInterface(interface));
+    } else if (place.local_world == place.world) {
+      gloo->devices.push_back(c10d::ProcessGroupGloo::createDeviceForHostname("127.0.0.1"));
+    } else {
+      gloo->devices.push_back(c10d::ProcessGroupGloo::createDefaultDevice());
+    }
+    group_ = c10::make_intrusive<c10d::ProcessGroupGloo>(store_, place.rank, place.world, gloo);
+  }
+
+  int rank() const override { return place_.rank; }
+  int world() const override { return place_.world; }
+
+  void exchange(int partner, std::span<const std::byte> out, std::span<std::byte> in) override {
+    guarded(fmt::format("rank {}", partner), [&] {
+      std::vector<at::Tensor> sent{borrowed(out)};
+      std::vector<at::Tensor> received{borrowed(in)};
+      c10::intrusive_ptr<c10d::Work> sending, receiving;
+      if (!in.empty()) receiving = group_->recv(received, partner, kTag);
+      if (!out.empty()) sending = group_->send(sent, partner, kTag);
+      if (sending) sending->wait();
+      if (receiving) receiving->wait();
+    });
+  }
+
+  void all_gather(std::span<const std::byte> mine, std::span<std::byte> all) override {
+    if (mine.empty()) return;
+    guarded("another rank", [&] {
+      std::vector<at::Tensor> input{borrowed(mine)};
+      std::vector<std::vector<at::Tensor>> output(1);
+      for (int i = 0; i < world(); ++i) {
+        output[0].push_back(
+            borrowed(all.subspan(static_cast<std::size_t>(i) * mine.size(), mine.size())));
+      }
+      group_->allgather(output, input)->wait();
+    });
+  }
+
+  void broadcast(std::span<std::byte> bytes, int root) override {
+    if (bytes.empty()) return;
+    guarded(fmt::format("rank {} or another", root), [&] {
+      std::vector<at::Tensor> tensors{borrowed(bytes)};
+      c10d::BroadcastOptions options;
+      options.rootRank = root;
+      group_->broadcast(tensors, options)->wait();
+    });
+  }
+
+  void barrier() override {
+    guarded("another rank", [&] { group_->barrier()->wait(); });
+  }
+
+  void abandon(const std::string& reason) noexcept override {
+    try {
+      store_->compareSet(kAbandoned, {}, octets(fmt::format("rank {}: {}", rank(), reason)));
+    } catch (...) {
+      // The store is gone with rank 0; the closed connections say enough.
+    }
+  }
+
+ private:
+  static constexpr int kTag = 0;
+
+  static at::Tensor borrowed(std::span<const std::byte> bytes) {
+    return at::from_blob(const_cast<std::byte*>(bytes.data()),
+                         {static_cast<std::int64_t>(bytes.size())}, at::TensorOptions(at::kByte));
+  }
+
+  void guarded(const std::string& whom, const std::function<void()>& work) {
+    try {
+      work();
+    } catch (const std::exception& error) {
+      const std::string reason = abandoned_reason();
+      const std::string cause = reason.empty() ? whom + " is gone or silent" : reason;
+      const std::string message =
+          fmt::format("rank {} cannot go on: {} ({}); start again with --resume-from and any number "
+                      "of processes that divides the shards",
+                      rank(), cause, first_line(error));
+      if (reason.empty()) abandon("lost " + whom);
+      throw Error(Code::kIo, message);
+    }
+  }
+
+  // The reason of the rank that failed first, when it could leave one.
+  std::string abandoned_reason() noexcept {
+    try {
+      if (!store_->check({kAbandoned})) return {};
+      const auto text = store_->get(kAbandoned);
+      return printable({reinterpret_cast<const char*>(text.data()), text.size()});
+    } catch (...) {
+      return {};
+    }
+  }
+
+  c10::intrusive_ptr<c10d::Store> store_;
+  ProcessPlace place_;
+  c10::intrusive_ptr<c10d::ProcessGroupGloo> group_;
+};
+
+// Every rank says that it is here and waits for the others, so that a missing one has a number.
+void wait_for_all(c10d::Store& store, const ProcessPlace& place, std::chrono::seconds timeout) {
+  const auto key = [](int rank) { return fmt::format("reprise/here/{}", rank); };
+  store.set(key(place.rank), octets("1"));
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  std::vector<int> missing;
+  for (int rank = 0; rank < place.world; ++rank) missing.push_back(rank);
+  while (true) {
+    std::erase_if(missing, [&](int rank) { return store.check({key(rank)}); });
+    if (missing.empty()) return;
+    if (std::chrono::steady_clock::now() > deadline) {
+      fail(Code::kIo, "rank {} of {} did not come within {} s; start all ranks, and check that they "
+           "reach {}:{}", fmt::join(missing, ", "), place.world, timeout.count(), place.address,
+           place.port);
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Communicator> connect(const ProcessPlace& place, const ConnectOptions& options) {
+  if (place.world == 1) return single_process();
+  c10d::TCPStoreOptions tcp;
+  tcp.port = place.port;
+  tcp.isServer = place.rank == 0 && !place.store_is_served;
+  tcp.waitWorkers = false;
+  tcp.timeout = options.join_timeout;
+  if (tcp.isServer && place.listening_fd >= 0) tcp.masterListenFd = place.listening_fd;
+  c10::intrusive_ptr<c10d::Store> store;
+  try {
+    store = c10::make_intrusive<c10d::TCPStore>(place.address, tcp);
+  } catch (const std::exception& error) {
+    fail(Code::kIo, "rank {}: no meeting point at {}:{} ({}); is the port in use, or rank 0 not "
+         "running? Set another MASTER_PORT",
+         place.rank, place.address, place.port, first_line(error));
+  }
+  // Runs that torchrun restarts share its store: each try has its own names.
+  const char* attempt = std::getenv("TORCHELASTIC_RESTART_COUNT");
+  store = c10::make_intrusive<c10d::PrefixStore>(
+      fmt::format("reprise/{}", attempt == nullptr ? "0" : attempt), store);
+  wait_for_all(*store, place, options.join_timeout);
+  try {
+    return std::make_unique<Gloo>(store, place, options);
+  } catch (const std::exception& error) {
+    fail(Code::kIo, "rank {}: the ranks met, but cannot connect to each other ({}); set "
+         "GLOO_SOCKET_IFNAME to the network they share", place.rank, first_line(error));
+  }
+}
+
+}  // namespace reprise::engine

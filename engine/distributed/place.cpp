@@ -1,0 +1,115 @@
+#include "engine/distributed/place.h"
+
+#include "ckpt/base/error.h"
+#include "ckpt/base/parallel.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <limits>
+#include <optional>
+#include <string_view>
+
+namespace reprise::engine {
+namespace {
+
+std::optional<std::string> variable(const char* name) {
+  const char* value = std::getenv(name);
+  if (value == nullptr || *value == '\0') return std::nullopt;
+  return value;
+}
+
+int number(const char* name, const std::string& text, int least, int most) {
+  int value = 0;
+  const char* end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, value);
+  if (parsed.ec != std::errc() || parsed.ptr != end || value < least || value > most) {
+    fail(Code::kUsage, "{}={}: expected a number from {} to {}; unset it to run one process", name,
+         printable(text), least, most);
+  }
+  return value;
+}
+
+constexpr int kMostProcesses = 1 << 20;
+
+int required(const char* name, int least, int most) {
+  const auto text = variable(name);
+  if (!text) {
+    fail(Code::kUsage, "{} is not set, but other variables of a launcher are; unset those too, or "
+         "start with torchrun, srun, mpirun or --nproc", name);
+  }
+  return number(name, *text, least, most);
+}
+
+int optional_number(const char* name, int otherwise, int most = kMostProcesses) {
+  const auto text = variable(name);
+  return text ? number(name, *text, 0, most) : otherwise;
+}
+
+struct Names {
+  const char* launcher;
+  const char* rank;
+  const char* world;
+  const char* local_rank;
+  const char* local_world;
+};
+
+// First of "node[3-7],other": where rank 0 of a Slurm job step runs.
+std::string first_node(const std::string& list) {
+  const std::size_t bracket = list.find('[');
+  const std::size_t comma = list.find(',');
+  if (bracket == std::string::npos || comma < bracket) return list.substr(0, comma);
+  const std::size_t end = list.find_first_of(",-]", bracket);
+  return list.substr(0, bracket) + list.substr(bracket + 1, end - bracket - 1);
+}
+
+}  // namespace
+
+ProcessPlace place_from_environment() {
+  constexpr Names kLaunchers[] = {
+      {"environment", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"},
+      {"Slurm", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", "SLURM_NTASKS_PER_NODE"},
+      {"MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK",
+       "OMPI_COMM_WORLD_LOCAL_SIZE"},
+      {"MPI", "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS"},
+  };
+  ProcessPlace place;
+  for (const Names& names : kLaunchers) {
+    if (!variable(names.rank)) continue;
+    place.launcher = names.launcher;
+    place.world = required(names.world, 1, kMostProcesses);
+    place.rank = required(names.rank, 0, place.world - 1);
+    place.local_rank = optional_number(names.local_rank, 0);
+    place.local_world = std::max(1, optional_number(names.local_world, 1));
+    break;
+  }
+  if (place.launcher.empty()) return place;
+  if (variable("TORCHELASTIC_RUN_ID")) place.launcher = "torchrun";
+  place.store_is_served = variable("TORCHELASTIC_USE_AGENT_STORE") == "True";
+  if (const auto fd = variable("REPRISE_LISTENING_FD")) {
+    place.launcher = "local";
+    place.listening_fd = number("REPRISE_LISTENING_FD", *fd, -1, kMostProcesses);
+  }
+  if (const auto address = variable("MASTER_ADDR")) {
+    place.address = *address;
+  } else if (const auto nodes = variable("SLURM_STEP_NODELIST"); nodes && place.launcher == "Slurm") {
+    place.address = first_node(*nodes);
+  }
+  if (const auto port = variable("MASTER_PORT")) {
+    place.port = static_cast<std::uint16_t>(number("MASTER_PORT", *port, 1, 65535));
+  } else if (place.launcher == "Slurm") {
+    constexpr int kFirstPort = 20000;
+    constexpr int kPorts = 10000;
+    place.port =
+        static_cast<std::uint16_t>(kFirstPort + optional_number("SLURM_JOB_ID", 0, std::numeric_limits<int>::max()) % kPorts);
+  } else if (place.world > 1) {
+    required("MASTER_PORT", 1, 65535);
+  }
+  return place;
+}
+
+unsigned default_threads(const ProcessPlace& place) {
+  return std::max(1U, available_cores() / static_cast<unsigned>(std::max(1, place.local_world)));
+}
+
+}  // namespace reprise::engine

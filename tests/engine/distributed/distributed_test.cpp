@@ -1,0 +1,139 @@
+// The promise that processes do not change a bit, and what happens when one of them dies.
+#include "ckpt/base/error.h"
+#include "engine/distributed/place.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <sys/wait.h>
+
+namespace reprise::engine {
+namespace {
+
+struct Ended {
+  int code = 0;
+  std::string text;
+};
+
+Ended run(const std::string& arguments, const std::string& environment = "") {
+  const std::string command = environment + " " + REPRISE_WORLD_MAIN + " " + arguments + " 2>&1";
+  std::FILE* pipe = ::popen(command.c_str(), "r");
+  Ended ended;
+  std::array<char, 4096> buffer;
+  while (const std::size_t n = std::fread(buffer.data(), 1, buffer.size(), pipe)) {
+    ended.text.append(buffer.data(), n);
+  }
+  const int status = ::pclose(pipe);
+  ended.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  return ended;
+}
+
+void expect_same_on_all_worlds(const std::string& what) {
+  const Ended one = run("1 2 " + what);
+  ASSERT_EQ(one.code, 0) << one.text;
+  for (const std::string world_and_threads : {"2 1 ", "4 1 ", "2 2 "}) {
+    const Ended other = run(world_and_threads + what);
+    EXPECT_EQ(other.code, 0) << other.text;
+    EXPECT_EQ(other.text, one.text) << "processes and threads: " << world_and_threads;
+  }
+}
+
+TEST(Processes, DoNotChangeAResNetWithBatchNormAndAccumulation) {
+  expect_same_on_all_worlds("resnet");
+}
+
+TEST(Processes, DoNotChangeAVitWithDropoutAndDropPath) { expect_same_on_all_worlds("vit"); }
+
+TEST(Processes, OneThatDiesTakesTheOthersDownWithItsRank) {
+  const auto start = std::chrono::steady_clock::now();
+  const Ended ended = run("4 1 die");
+  EXPECT_NE(ended.code, 0);
+  EXPECT_NE(ended.text.find("rank 1 was killed by signal 9"), std::string::npos) << ended.text;
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(30));
+}
+
+TEST(Processes, DifferentOptionsAreNamed) {
+  const Ended ended = run("4 1 options");
+  EXPECT_EQ(ended.code, static_cast<int>(Code::kMismatch)) << ended.text;
+  EXPECT_NE(ended.text.find("seed is 0 on rank 0 and 1 on rank 2"), std::string::npos)
+      << ended.text;
+}
+
+TEST(Processes, ARankThatNeverComesIsNamed) {
+  const Ended ended = run("2 1 wait",
+                          "RANK=0 WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=29731");
+  EXPECT_EQ(ended.code, static_cast<int>(Code::kIo)) << ended.text;
+  EXPECT_NE(ended.text.find("rank 1 of 2 did not come"), std::string::npos) << ended.text;
+}
+
+class Environment : public ::testing::Test {
+ protected:
+  void set(const char* name, const char* value) { ::setenv(name, value, 1); }
+  void TearDown() override {
+    for (const char* name :
+         {"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT",
+          "SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", "SLURM_STEP_NODELIST", "SLURM_JOB_ID",
+          "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "TORCHELASTIC_RUN_ID"}) {
+      ::unsetenv(name);
+    }
+  }
+};
+
+TEST_F(Environment, WithoutALauncherThereIsOneProcess) {
+  const ProcessPlace place = place_from_environment();
+  EXPECT_EQ(place.world, 1);
+  EXPECT_EQ(place.launcher, "");
+}
+
+TEST_F(Environment, TorchrunsVariablesAreRead) {
+  set("RANK", "3");
+  set("WORLD_SIZE", "4");
+  set("LOCAL_RANK", "1");
+  set("MASTER_ADDR", "node7");
+  set("MASTER_PORT", "12345");
+  set("TORCHELASTIC_RUN_ID", "x");
+  const ProcessPlace place = place_from_environment();
+  EXPECT_EQ(place.rank, 3);
+  EXPECT_EQ(place.world, 4);
+  EXPECT_EQ(place.local_rank, 1);
+  EXPECT_EQ(place.address, "node7");
+  EXPECT_EQ(place.port, 12345);
+  EXPECT_EQ(place.launcher, "torchrun");
+}
+
+TEST_F(Environment, SlurmsVariablesAreRead) {
+  set("SLURM_PROCID", "2");
+  set("SLURM_NTASKS", "4");
+  set("SLURM_LOCALID", "0");
+  set("SLURM_STEP_NODELIST", "gpu[03-07,12]");
+  set("SLURM_JOB_ID", "7012345");
+  const ProcessPlace place = place_from_environment();
+  EXPECT_EQ(place.rank, 2);
+  EXPECT_EQ(place.address, "gpu03");
+  EXPECT_EQ(place.port, 22345);
+  EXPECT_EQ(place.launcher, "Slurm");
+}
+
+TEST_F(Environment, ARankBeyondTheWorldIsAnError) {
+  set("OMPI_COMM_WORLD_RANK", "4");
+  set("OMPI_COMM_WORLD_SIZE", "4");
+  try {
+    place_from_environment();
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::kUsage);
+    EXPECT_NE(std::string(error.what()).find("OMPI_COMM_WORLD_RANK=4"), std::string::npos);
+  }
+}
+
+TEST_F(Environment, ARankWithoutAWorldIsAnError) {
+  set("RANK", "0");
+  EXPECT_THROW(place_from_environment(), Error);
+}
+
+}  // namespace
+}  // namespace reprise::engine
