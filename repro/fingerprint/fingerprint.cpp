@@ -359,6 +359,14 @@ void finish(const fs::path& run, const std::string& id, int exit_code, double du
   save(run, statement);
 }
 
+void add_byproduct(const fs::path& run, const std::string& name, const Digest& file_digest,
+                   const Json& annotations) {
+  const RunLock lock(run);
+  Json statement = load(run);
+  add(statement["predicate"]["runDetails"]["byproducts"], {name, file_digest, annotations});
+  save(run, statement);
+}
+
 Json load(const fs::path& place) {
   const fs::path path = fs::is_directory(place) ? place / kFileName : place;
   const std::string text = read_text(path, kFileLimit);

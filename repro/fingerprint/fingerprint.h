@@ -70,6 +70,10 @@ std::string record(const std::filesystem::path& run, const Fingerprint& fingerpr
 void finish(const std::filesystem::path& run, const std::string& id, int exit_code,
             double duration_s);
 
+// Names a file that was written after record(), as Record::byproducts would have.
+void add_byproduct(const std::filesystem::path& run, const std::string& name, const Digest& digest,
+                   const Json& annotations);
+
 // The statement in `place`, a run directory or a file, checked as far as this suite reads it.
 // Errors: kNotFound; kCorrupt, naming what is wrong; kUnsupported for a newer version.
 Json load(const std::filesystem::path& place);
