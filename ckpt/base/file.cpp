@@ -144,6 +144,14 @@ std::shared_ptr<const MappedFile> MappedFile::open(const fs::path& path) {
   return std::shared_ptr<const MappedFile>(new MappedFile(std::move(file), bytes));
 }
 
+void MappedFile::release(std::uint64_t offset, std::uint64_t length) const {
+  // Whole pages only: a neighbour's bytes on the first or last page may be in use.
+  constexpr std::uint64_t kPage = 4096;
+  const std::uint64_t first = align_up(offset, kPage);
+  const std::uint64_t end = (offset + length) / kPage * kPage;
+  if (first < end) madvise(const_cast<std::byte*>(bytes_.data()) + first, end - first, MADV_DONTNEED);
+}
+
 MappedFile::~MappedFile() {
   if (!bytes_.empty()) munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
 }

@@ -60,6 +60,9 @@ class MappedFile {
   Bytes bytes() const { return bytes_; }
   const File& file() const { return file_; }
   const std::filesystem::path& path() const { return file_.path(); }
+  // Lets go of the memory behind a range that is not needed soon. Touching it again reads
+  // it again, from the page cache as a rule. Harmless while others read there.
+  void release(std::uint64_t offset, std::uint64_t length) const;
 
  private:
   MappedFile(File file, Bytes bytes) : file_(std::move(file)), bytes_(bytes) {}

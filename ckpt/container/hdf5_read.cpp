@@ -57,6 +57,7 @@ class VerifiedStorage final : public Storage {
     verify();
     return inner_->in_place();
   }
+  void release(std::uint64_t offset, std::uint64_t length) const override { inner_->release(offset, length); }
 
  private:
   void verify() const {

@@ -115,7 +115,16 @@ void copy_tensor(Extent& extent, Stream& stream) {
 Digest digest_of(const Extent& extent) {
   const Tensor& tensor = *extent.tensor;
   const Bytes here = tensor.in_place();
-  return here.empty() ? tensor.digest() : sha256(here);
+  if (here.empty()) return tensor.digest();
+  const auto base = static_cast<std::uint64_t>(tensor.offset()) * item_size(tensor.dtype());
+  Sha256 hash;
+  for (std::uint64_t from = 0; from < here.size(); from += kChunkBytes) {
+    const Bytes piece = here.subspan(from, std::min<std::uint64_t>(kChunkBytes, here.size() - from));
+    hash.update(piece);
+    // Of a mapped source no more than this piece stays resident, however large it is.
+    tensor.storage()->release(base + from, piece.size());
+  }
+  return hash.finish();
 }
 
 // The independent pieces of work: what may run at the same time on several threads.

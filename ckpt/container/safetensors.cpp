@@ -195,7 +195,10 @@ WriteReport write_safetensors(const std::filesystem::path& target,
     const std::uint64_t length = header.size();
     put(std::as_bytes(std::span(&length, 1)));
     put(as_bytes(header));
-    for (const auto* item : order) item->second.for_each_chunk(256u << 10, put);
+    for (const auto* item : order) {
+      item->second.for_each_chunk(256u << 10, put);
+      if (const auto& storage = item->second.storage()) storage->release(0, storage->size_bytes());
+    }
     stream.finish();
     report.used_direct = writer.direct();
   }

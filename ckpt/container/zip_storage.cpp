@@ -37,6 +37,9 @@ class StoredEntry final : public Storage {
     if (!out.empty()) std::memcpy(out.data(), checked().data() + offset, out.size());
   }
   Bytes in_place() const override { return checked(); }
+  void release(std::uint64_t offset, std::uint64_t length) const override {
+    archive_->release(entry_.offset_bytes + offset, length);
+  }
 
  private:
   Bytes checked() const {
@@ -153,6 +156,9 @@ class PartOfStorage final : public Storage {
   Bytes in_place() const override {
     const Bytes all = whole_->in_place();
     return all.empty() ? all : all.subspan(offset_, size_);
+  }
+  void release(std::uint64_t offset, std::uint64_t length) const override {
+    whole_->release(offset_ + offset, length);
   }
 
  private:

@@ -38,6 +38,9 @@ class MappedStorage final : public Storage {
     file_->file().read(offset_ + offset, out);
   }
   Bytes in_place() const override { return bytes_; }
+  void release(std::uint64_t offset, std::uint64_t length) const override {
+    file_->release(offset_ + offset, length);
+  }
 
  private:
   std::shared_ptr<const MappedFile> file_;
