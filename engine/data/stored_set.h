@@ -57,8 +57,8 @@ inline constexpr std::uint64_t kLargestImageFile = std::uint64_t{256} << 20;
 // Hashes on all cores. Errors: kNotFound, kIo.
 Digest data_digest(const std::filesystem::path& root, std::vector<std::string> paths);
 
-// Sets `native_size` and `channels` from the first image file that is one; others before it are
-// passed over only with `skip_bad`. Errors: as decode_image.
+// Shape of the first of these files that is an image; what comes before it is passed over only
+// with `skip_bad`. Errors: as decode_image.
 struct FirstImage {
   ImageSize size;
   int channels = 3;
