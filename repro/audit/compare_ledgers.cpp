@@ -77,10 +77,7 @@ Divergence divergence_of(const Side& a, const Side& b) {
   found.a = a.parsed();
   found.b = b.parsed();
   found.random_differs = found.a.rng != found.b.rng;
-  found.what = found.a.batch != found.b.batch                                       ? Part::kData
-               : ledger::hex_float(found.a.loss) != ledger::hex_float(found.b.loss) ? Part::kLoss
-               : found.a.grad != found.b.grad ? Part::kGradient
-                                              : Part::kParameters;
+  found.what = first_difference(found.a, found.b);
   return found;
 }
 
@@ -168,6 +165,12 @@ std::string_view to_string(Part part) {
     case Part::kParameters: return "parameters";
   }
   return "unknown";
+}
+
+Part first_difference(const ledger::UpdateLine& a, const ledger::UpdateLine& b) {
+  if (a.batch != b.batch) return Part::kData;
+  if (ledger::hex_float(a.loss) != ledger::hex_float(b.loss)) return Part::kLoss;
+  return a.grad != b.grad ? Part::kGradient : Part::kParameters;
 }
 
 LedgerComparison compare_ledgers(const fs::path& a, const fs::path& b) {

@@ -16,6 +16,9 @@ namespace reprise::audit {
 enum class Part : std::uint8_t { kData, kLoss, kGradient, kParameters };
 std::string_view to_string(Part part);  // "data", "loss", "gradient", "parameters"
 
+// The first part in which two lines of one update differ; kParameters when none does.
+Part first_difference(const ledger::UpdateLine& a, const ledger::UpdateLine& b);
+
 struct Divergence {
   ledger::UpdateLine a, b;  // the lines that differ
   Part what = Part::kData;

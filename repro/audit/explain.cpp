@@ -73,8 +73,14 @@ int lateness_of(const Cause* cause, Part what, std::uint64_t update) {
   return shows_in_data && what != Part::kData && update > 1 ? 1 : 0;
 }
 
-Explanation advice(const Divergence& divergence) {
+Explanation advice(const Divergence& divergence, bool compared) {
   Explanation left;
+  if (!compared) {
+    left.because =
+        "not known: a run without a fingerprint cannot be compared with another one (repro "
+        "capture, or train, writes it)";
+    return left;
+  }
   switch (divergence.what) {
     case Part::kData:
       left.because =
@@ -107,7 +113,8 @@ Explanation advice(const Divergence& divergence) {
 std::vector<Explanation> explain(const Divergence& divergence, const Json& fingerprint_a,
                                  const Json& fingerprint_b) {
   std::vector<Ranked> ranked;
-  if (!fingerprint_a.is_null() && !fingerprint_b.is_null()) {
+  const bool compared = !fingerprint_a.is_null() && !fingerprint_b.is_null();
+  if (compared) {
     for (const fingerprint::Difference& difference :
          fingerprint::differences(fingerprint_a, fingerprint_b)) {
       const Cause* cause = cause_of(difference.field);
@@ -125,7 +132,7 @@ std::vector<Explanation> explain(const Divergence& divergence, const Json& finge
                     [](const Ranked& item) { return std::pair(item.lateness, item.order); });
   std::vector<Explanation> explanations;
   const bool none_fits = ranked.empty() || ranked.front().lateness > 0;
-  if (none_fits) explanations.push_back(advice(divergence));
+  if (none_fits) explanations.push_back(advice(divergence, compared));
   for (Ranked& item : ranked) {
     if (item.lateness < 2) explanations.push_back(std::move(item.explanation));
   }

@@ -33,6 +33,8 @@ class LineStream {
   std::optional<Line> next();
   // Where the line that next() returned last begins.
   std::uint64_t offset_bytes() const { return line_offset_; }
+  // Where the line after it begins: a stream opened there goes on, also in a file that grew.
+  std::uint64_t next_offset_bytes() const { return buffer_offset_ + begin_; }
 
  private:
   bool fetch();

@@ -9,6 +9,7 @@ void add_capture(CommandLine& app);
 void add_run(CommandLine& app);
 void add_diff(CommandLine& app);
 void add_audit(CommandLine& app);
+void add_replay(CommandLine& app);
 void add_restore(CommandLine& app);
 void add_keygen(CommandLine& app);
 void add_sign(CommandLine& app);

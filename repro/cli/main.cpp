@@ -10,6 +10,7 @@ int main(int argc, char** argv) {
   repro::add_run(app);
   repro::add_diff(app);
   repro::add_audit(app);
+  repro::add_replay(app);
   repro::add_restore(app);
   repro::add_keygen(app);
   repro::add_sign(app);

@@ -4,6 +4,7 @@
 #include "repro/attest/dsse.h"
 #include "repro/attest/model_signing.h"
 #include "repro/attest/run_attestation.h"
+#include "repro/audit/integrity.h"
 #include "repro/cli/commands.h"
 #include "repro/fingerprint/fingerprint.h"
 #include "repro/snapshot/snapshot.h"
@@ -105,6 +106,9 @@ std::vector<Check> check_run(const VerifyOptions& options,
     for (Check& found : check_byproducts(options.target, *statement))
       out.push_back(std::move(found));
   }
+  for (audit::Finding& found : audit::check_integrity(options.target, io.jobs)) {
+    out.push_back({std::move(found.what), std::move(found.problem), found.code});
+  }
   const fs::path envelope = options.target / attest::kRunAttestation;
   if (key) {
     out.push_back(check("signature", [&] {
@@ -144,8 +148,9 @@ int run(const VerifyOptions& options, Io& io) {
   std::optional<attest::PublicKey> key;
   if (!options.key.empty()) key = attest::PublicKey::load(options.key);
   const bool directory = fs::is_directory(options.target);
-  const bool is_run =
-      directory && options.signature.empty() && fs::exists(options.target / fingerprint::kFileName);
+  const bool is_run = directory && options.signature.empty() &&
+                      (fs::exists(options.target / fingerprint::kFileName) ||
+                       fs::exists(options.target / "run.json"));
   if (!is_run && !key) {
     fail(Code::kUsage, "{}: no run directory; to verify a signature, give --key",
          options.target.native());
@@ -177,8 +182,12 @@ void add_verify(CommandLine& app) {
   Command& command =
       app.command("verify", "Check that a run is whole and signed by whom you trust");
   command.about(
-      "For a run: that its fingerprint is well formed and that patch and snapshots are those it "
-      "names. With --key, also that the run was signed with that key and that no file was altered, "
+      "For a run: that its fingerprint is well formed, that patch and snapshots are those it "
+      "names, "
+      "that the ledger's chain is unbroken, and that every checkpoint is whole and has its place "
+      "in "
+      "the ledger. With --key, also that the run was signed with that key and that no file was "
+      "altered, "
       "removed or added since. For any other directory: its model-signing v1.0 bundle. For a file: "
       "the DSSE envelope in it.");
   command.positional("TARGET", options->target, "run directory, directory, or envelope");

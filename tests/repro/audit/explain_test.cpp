@@ -33,7 +33,8 @@ TEST(Explain, SeedIsTheCauseOfOtherData) {
 }
 
 TEST(Explain, ImageIsTheCauseOfAnotherLossWithTheSameIds) {
-  const auto list = explain(at(7, Part::kLoss), statement(Json::object(), "1", "2"), statement(Json::object(), "1", "3"));
+  const auto list = explain(at(7, Part::kLoss), statement(Json::object(), "1", "2"),
+                            statement(Json::object(), "1", "3"));
   EXPECT_THAT(list.front().field, ::testing::HasSubstr("data.train"));
 }
 
@@ -51,7 +52,8 @@ TEST(Explain, LearningRateDoesNotExplainOtherData) {
 }
 
 TEST(Explain, WithoutAnyDifferenceItSaysWhatIsLeft) {
-  const auto list = explain(at(9, Part::kParameters), statement(Json::object()), statement(Json::object()));
+  const auto list =
+      explain(at(9, Part::kParameters), statement(Json::object()), statement(Json::object()));
   ASSERT_EQ(list.size(), 1u);
   EXPECT_THAT(list.front().because, ::testing::HasSubstr("hardware error"));
 }
