@@ -31,6 +31,8 @@ constexpr std::array kRules = {
     // where things go and how often something is looked at, not what is computed
     Rule{"configuration.*work?dir", 10, kUnlikely},
     Rule{"configuration.name", 10, kUnlikely},
+    Rule{"configuration.data", 10, kUnlikely},  // a path; what it held is data.*
+    Rule{"configuration.val?data", 10, kUnlikely},
     Rule{"configuration.*log?every*", 10, kUnlikely},
     Rule{"configuration.*workers", 10, kUnlikely},
     Rule{"configuration.save*", 10, kUnlikely},

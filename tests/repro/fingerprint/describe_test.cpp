@@ -1,0 +1,193 @@
+#include "ckpt/base/parallel.h"
+#include "repro/fingerprint/data_digest.h"
+#include "repro/fingerprint/difference.h"
+#include "repro/fingerprint/environment.h"
+#include "repro/fingerprint/fingerprint.h"
+#include "repro/fingerprint/gpu.h"
+#include "repro/fingerprint/machine.h"
+#include "repro/fingerprint/python.h"
+
+#include "ckpt/base/error.h"
+#include "tests/repro/shell.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace reprise::fingerprint {
+namespace {
+
+using namespace testing_shell;
+
+TEST(Machine, AgreesWithTheSystemsOwnTools) {
+  const Json hardware = describe_hardware();
+  EXPECT_EQ(hardware["cpu"]["usable"], available_cores());
+  EXPECT_EQ(std::to_string(hardware["memory_bytes"].get<std::uint64_t>() / 1024),
+            must("/tmp", "awk '/^MemTotal/ {print $2}' /proc/meminfo"));
+  const Json system = describe_system();
+  EXPECT_EQ(system["kernel"], must("/tmp", "uname -srm"));
+  EXPECT_EQ(system["libc"], must("/tmp", "getconf GNU_LIBC_VERSION"));
+}
+
+TEST(Gpu, OneMadeUpCardThroughTheLibraryFoundAtRunTime) {
+  const Scratch scratch;
+  const fs::path library = REPRISE_STAND_IN_NVML;
+  must(scratch.path(), "LD_LIBRARY_PATH=" + library.parent_path().native() + " " +
+                           REPRISE_BIN_REPRO + " capture -q -o run >/dev/null");
+  const Json statement = load(scratch / "run");
+  const Json hardware = fields(statement)["hardware"];
+  EXPECT_EQ(hardware["driver"], "570.86.15");
+  EXPECT_EQ(hardware["cuda_driver"], "12.8");
+  ASSERT_EQ(hardware["gpus"].size(), 1u) << "one of two cards answers";
+  const Json& gpu = hardware["gpus"][0];
+  EXPECT_EQ(gpu["name"], "Stand-in Card");
+  EXPECT_EQ(gpu["memory_bytes"], 85899345920ULL);
+  EXPECT_EQ(gpu["ecc"], true);
+  EXPECT_FALSE(gpu.contains("mig"));
+  EXPECT_EQ(gpu["clock_sm_mhz"], 1980);
+}
+
+TEST(Environment, AllowListOnlyAndSecretsRedacted) {
+  setenv("OMP_NUM_THREADS", "3", 1);
+  setenv("MY_PRIVATE_THING", "x", 1);
+  setenv("TORCH_HUB_TOKEN", "a1b2c3d4e5f6g7h8", 1);
+  Json environment = describe_environment();
+  EXPECT_EQ(environment["OMP_NUM_THREADS"], "3");
+  EXPECT_FALSE(environment.contains("MY_PRIVATE_THING"));
+  EXPECT_EQ(environment["TORCH_HUB_TOKEN"], "[redacted: a token]");
+  const std::vector<std::string> more = {"MY_PRIVATE_THING"};
+  EXPECT_EQ(describe_environment(more)["MY_PRIVATE_THING"], "x");
+}
+
+TEST(Job, SlurmTorchrunAndNothing) {
+  for (const char* name : {"SLURM_JOB_ID", "RANK", "WORLD_SIZE", "KUBERNETES_SERVICE_HOST",
+                           "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "TORCHELASTIC_RUN_ID"}) {
+    unsetenv(name);
+  }
+  EXPECT_TRUE(describe_job().empty());
+  setenv("SLURM_JOB_ID", "42", 1);
+  setenv("SLURM_PROCID", "3", 1);
+  setenv("SLURM_NTASKS", "8", 1);
+  Json job = describe_job();
+  EXPECT_EQ(job["scheduler"], "slurm");
+  EXPECT_EQ(job["rank"], 3);
+  EXPECT_EQ(job["world_size"], 8);
+  EXPECT_EQ(job["variables"]["SLURM_JOB_ID"], "42");
+  setenv("RANK", "5", 1);
+  setenv("WORLD_SIZE", "16", 1);
+  job = describe_job();
+  EXPECT_EQ(job["scheduler"], "slurm+torchrun");
+  EXPECT_EQ(job["rank"], 5);
+  unsetenv("SLURM_JOB_ID");
+  EXPECT_EQ(describe_job()["scheduler"], "torchrun");
+  setenv("WORLD_SIZE", "many", 1);
+  EXPECT_FALSE(describe_job().contains("world_size"));
+}
+
+TEST(Python, OnlyWhatIsPython) {
+  EXPECT_TRUE(describe_python(std::vector<std::string>{"true"}).empty());
+  EXPECT_TRUE(describe_python(std::vector<std::string>{"no-such-program"}).empty());
+  EXPECT_TRUE(describe_python(std::vector<std::string>{}).empty());
+  const Scratch scratch;
+  // Called python, and hangs: it has its time and is ended.
+  put(scratch / "python3", "not a program");
+  must(scratch.path(), "chmod +x python3");
+  EXPECT_FALSE(describe_python(std::vector<std::string>{(scratch / "python3").native()})
+                   .contains("version"));
+}
+
+TEST(DataDigest, ByPathAndContentWhateverOrderLinksAndPlace) {
+  const Scratch scratch;
+  put(scratch / "a/train/0.jpg", "zero");
+  put(scratch / "a/train/1.jpg", "one");
+  put(scratch / "a/empty", "");
+  const DataDigest a = digest_data("train", scratch / "a");
+  EXPECT_EQ(a.files, 3u);
+  EXPECT_EQ(a.bytes, 7u);
+  // The definition, by other tools.
+  const std::string lines =
+      "cd a && for f in empty train/0.jpg train/1.jpg; do printf '%s\\0%s\\0%s\\n' $f "
+      "$(stat -c %s $f) $(sha256sum < $f | cut -c1-64); done | sha256sum | cut -c1-64";
+  EXPECT_EQ(a.digest.hex(), must(scratch.path(), lines));
+  must(scratch.path(), "mkdir b && cp -r a/train store && ln -s ../store b/train && touch b/empty");
+  EXPECT_EQ(digest_data("x", scratch / "b", 1).digest, a.digest);
+  put(scratch / "b/train/1.jpg", "eno");
+  EXPECT_NE(digest_data("x", scratch / "b").digest, a.digest);
+  put(scratch / "one.bin", "zero");
+  put(scratch / "other.bin", "zero");
+  EXPECT_EQ(digest_data("x", scratch / "one.bin").digest,
+            digest_data("x", scratch / "other.bin").digest);
+  must(scratch.path(), "ln -s .. a/train/loop");
+  EXPECT_THROW(digest_data("x", scratch / "a"), Error);
+  EXPECT_THROW(digest_data("x", scratch / "nowhere"), Error);
+}
+
+// Two statements that differ in exactly one option: what it is called and how it ranks.
+struct Case {
+  std::function<void(Options&)> change;
+  const char* field;
+  Influence influence;
+};
+
+TEST(Difference, EveryKindOfCauseHasItsRank) {
+  Options base;
+  base.code = false;
+  base.directory = "/tmp";
+  base.configuration = {{"lr", 0.1}, {"batch_size", 32}, {"work_dir", "a"}, {"log_every", 10}};
+  base.seeds = {{"seed", 1337}};
+  base.determinism = {{"deterministic", true}};
+  base.software = {{"libtorch", "2.11.0"}};
+  base.data = {{"train", "/data", 1, 1, sha256("a")}};
+  const Json a = capture(base).statement;
+  const Case cases[] = {
+      {[](Options& o) { o.seeds["seed"] = 1338; }, "seeds.seed", Influence::kLikely},
+      {[](Options& o) { o.data[0].digest = sha256("b"); }, "data.train.sha256", Influence::kLikely},
+      {[](Options& o) { o.configuration["batch_size"] = 64; }, "configuration.batch_size",
+       Influence::kLikely},
+      {[](Options& o) { o.determinism["deterministic"] = false; }, "determinism.deterministic",
+       Influence::kLikely},
+      {[](Options& o) { o.configuration["lr"] = 0.2; }, "configuration.lr", Influence::kLikely},
+      {[](Options& o) { o.software["libtorch"] = "2.12.0"; }, "software.libtorch",
+       Influence::kLikely},
+      {[](Options& o) { o.configuration["work_dir"] = "b"; }, "configuration.work_dir",
+       Influence::kUnlikely},
+      {[](Options& o) { o.data[0].path = "/other"; }, "data.train.path", Influence::kUnlikely},
+  };
+  Options all = base;
+  for (const Case& one : cases) {
+    Options changed = base;
+    one.change(changed);
+    one.change(all);
+    const Json b = capture(changed).statement;
+    const auto found = differences(a, b);
+    ASSERT_EQ(found.size(), 1u) << one.field;
+    EXPECT_EQ(found[0].field, one.field);
+    EXPECT_EQ(found[0].influence, one.influence) << one.field;
+    EXPECT_EQ(digest(a) == digest(b), one.influence == Influence::kUnlikely) << one.field;
+  }
+  std::vector<std::string> order;
+  for (const Difference& difference : differences(a, capture(all).statement)) {
+    order.push_back(difference.field);
+  }
+  std::vector<std::string> expected;
+  for (const Case& one : cases) expected.emplace_back(one.field);
+  EXPECT_EQ(order.front(), expected.front());
+  EXPECT_EQ(std::vector<std::string>(order.begin(), order.begin() + 6),
+            std::vector<std::string>(expected.begin(), expected.begin() + 6));
+}
+
+TEST(Difference, AFieldThatOneSideLacksIsNullThere) {
+  Options options;
+  options.code = false;
+  const Json a = capture(options).statement;
+  options.seeds = {{"seed", 1}};
+  const Json b = capture(options).statement;
+  const auto found = differences(a, b);
+  const auto at = std::find_if(found.begin(), found.end(),
+                               [](const Difference& d) { return d.field == "seeds.seed"; });
+  ASSERT_NE(at, found.end());
+  EXPECT_TRUE(at->a.is_null());
+  EXPECT_EQ(at->b, 1);
+}
+
+}  // namespace
+}  // namespace reprise::fingerprint
