@@ -53,18 +53,12 @@ std::array<float, 3> turn_hue(float red, float green, float blue, float turn) {
   const float rising = low + range * part;
   const float falling = high - range * part;
   switch (sixth) {
-    case 0:
-      return {high, rising, low};
-    case 1:
-      return {falling, high, low};
-    case 2:
-      return {low, high, rising};
-    case 3:
-      return {low, falling, high};
-    case 4:
-      return {rising, low, high};
-    default:
-      return {high, low, falling};
+    case 0: return {high, rising, low};
+    case 1: return {falling, high, low};
+    case 2: return {low, high, rising};
+    case 3: return {low, falling, high};
+    case 4: return {rising, low, high};
+    default: return {high, low, falling};
   }
 }
 

@@ -80,20 +80,13 @@ DatasetPtr open_folders(const fs::path& root, Split split, const OpenOptions& op
 
 DatasetPtr open_path(const fs::path& path, Split split, const OpenOptions& options) {
   switch (layout_of(path)) {
-    case Layout::kCsv:
-      return open_csv(path, split, options);
-    case Layout::kIdxFile:
-      return open_idx_file(path, options);
-    case Layout::kIdxFolder:
-      return open_idx_folder(path, split, options);
-    case Layout::kCifarFile:
-      return open_cifar_files({path}, options);
-    case Layout::kCifarFolder:
-      return open_cifar_folder(path, split, options);
-    case Layout::kSplitFolders:
-      return open_folders(path, split, options);
-    case Layout::kClassFolders:
-      return open_image_folder(path, options);
+    case Layout::kCsv: return open_csv(path, split, options);
+    case Layout::kIdxFile: return open_idx_file(path, options);
+    case Layout::kIdxFolder: return open_idx_folder(path, split, options);
+    case Layout::kCifarFile: return open_cifar_files({path}, options);
+    case Layout::kCifarFolder: return open_cifar_folder(path, split, options);
+    case Layout::kSplitFolders: return open_folders(path, split, options);
+    case Layout::kClassFolders: return open_image_folder(path, options);
   }
   fail(Code::kInternal, "{}: no such layout", path.string());
 }
@@ -120,16 +113,11 @@ bool has_validation(std::string_view spec) {
   }
   const fs::path path(spec);
   switch (layout_of(path)) {
-    case Layout::kCsv:
-      return csv_has_validation(path);
-    case Layout::kIdxFolder:
-      return idx_has_validation(path);
-    case Layout::kCifarFolder:
-      return cifar_has_validation(path);
-    case Layout::kSplitFolders:
-      return split_folder(path, Split::kValidation).has_value();
-    default:
-      return false;
+    case Layout::kCsv: return csv_has_validation(path);
+    case Layout::kIdxFolder: return idx_has_validation(path);
+    case Layout::kCifarFolder: return cifar_has_validation(path);
+    case Layout::kSplitFolders: return split_folder(path, Split::kValidation).has_value();
+    default: return false;
   }
 }
 

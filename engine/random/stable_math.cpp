@@ -54,14 +54,10 @@ double sine_of(double x, int quarter_turns) {
   const int n = nearest_integer(x * kInverseHalfPi);
   const double r = ((x - n * kHalfPi1) - n * kHalfPi2) - n * kHalfPi3;
   switch ((n + quarter_turns) & 3) {
-    case 0:
-      return sine_kernel(r);
-    case 1:
-      return cosine_kernel(r);
-    case 2:
-      return -sine_kernel(r);
-    default:
-      return -cosine_kernel(r);
+    case 0: return sine_kernel(r);
+    case 1: return cosine_kernel(r);
+    case 2: return -sine_kernel(r);
+    default: return -cosine_kernel(r);
   }
 }
 

@@ -184,8 +184,7 @@ VehicleShape shape_of(const Object& object) {
   switch (object.kind) {
     case Kind::kVan:
       return {object.height * 0.46F, object.height, half - 0.5F, half - 0.04F, 0.08F, 0.7F, 0.05F};
-    case Kind::kTruck:
-      return {1.0F, object.height, half, half, 0, 0.02F, 0};
+    case Kind::kTruck: return {1.0F, object.height, half, half, 0, 0.02F, 0};
     default:
       return {object.height * 0.6F, object.height, half * 0.45F, half * 0.8F, 0.3F, 1.1F, 0.7F};
   }

@@ -116,21 +116,11 @@ std::optional<Hit> look_at_cutout(const World& world, const Object& object, Sigh
   }
   std::optional<Colour> colour;
   switch (object.kind) {
-    case Kind::kPedestrian:
-      colour = person(object, x / object.height, y / object.height);
-      break;
-    case Kind::kTree:
-      colour = tree(world, object, x, y);
-      break;
-    case Kind::kConifer:
-      colour = conifer(world, object, x, y);
-      break;
-    case Kind::kPost:
-      colour = post(object, x, y);
-      break;
-    default:
-      colour = lamp(object, x, y);
-      break;
+    case Kind::kPedestrian: colour = person(object, x / object.height, y / object.height); break;
+    case Kind::kTree: colour = tree(world, object, x, y); break;
+    case Kind::kConifer: colour = conifer(world, object, x, y); break;
+    case Kind::kPost: colour = post(object, x, y); break;
+    default: colour = lamp(object, x, y); break;
   }
   if (!colour) {
     return std::nullopt;
