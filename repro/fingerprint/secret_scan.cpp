@@ -229,6 +229,8 @@ bool is_random(std::string_view value) {
   for (const char c : value) {
     if (!is_base64(c)) return false;
   }
+  // Base64 pads at its end only; elsewhere '=' is a list of settings.
+  if (value.substr(0, value.size() - 2).find('=') != value.npos) return false;
   const Mixture mix = mixture(value);
   if (!mix.digit || !mix.lower || !mix.upper) return false;
   for (const std::string_view prefix : {"sha256-", "sha384-", "sha512-", "data:"}) {
@@ -300,7 +302,13 @@ std::optional<Range> check(std::string_view text, std::size_t begin, std::size_t
       if (at == authority.npos || colon == authority.npos || colon >= at) return std::nullopt;
       const std::string_view password = authority.substr(colon + 1, at - colon - 1);
       if (password.size() < 4 || password.find_first_of("${}%()[]*") != password.npos ||
-          is_placeholder(authority) || password == "pass" || password == "password") {
+          is_placeholder(authority)) {
+        return std::nullopt;
+      }
+      // "user:password@", "USER:TOKEN@": one short word in one case is documentation.
+      const Mixture mix = mixture(password);
+      if (password.size() < 12 && !mix.digit && !(mix.lower && mix.upper) &&
+          std::all_of(password.begin(), password.end(), is_word)) {
         return std::nullopt;
       }
       return Range{end + colon + 1, password.size()};

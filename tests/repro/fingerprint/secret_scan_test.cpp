@@ -72,6 +72,8 @@ TEST(SecretScan, OrdinaryCodeHasNone) {
            "tokenizer=bert-base-uncased-1234567890",
            "remote = https://user:hunter22@example.org/a.git",
            "bos_token_id=50256, eos_token_id=50256,",
+           "name = 'triton_BLOCK-M=128_BLOCK-K=32_BLOCK-N=64_numstages=5_numwarps=4'",
+           "proxy = http://user:passwd@proxy:3128",
        }) {
     EXPECT_THAT(kinds(line), testing::IsEmpty()) << line;
   }
