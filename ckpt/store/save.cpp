@@ -2,9 +2,10 @@
 
 #include "ckpt/base/error.h"
 #include "ckpt/base/file.h"
-#include "ckpt/container/pth_write.h"
 #include "ckpt/container/hdf5.h"
+#include "ckpt/container/pth_write.h"
 #include "ckpt/container/safetensors.h"
+#include "ckpt/store/portable_value.h"
 #include "ckpt/store/references_to.h"
 #include "ckpt/store/weights_file.h"
 
@@ -42,13 +43,25 @@ void preserve_if_needed(const fs::path& target) {
   sync_directory(keeper->parent_path());
 }
 
+// The document with everything that old or foreign files brought along in a form that
+// torch.load(weights_only=True) rebuilds.
+Document portable_document(const Checkpoint& checkpoint) {
+  Checkpoint portable = checkpoint;
+  portable.arena = std::make_shared<Arena>();
+  portable.arena->keep_alive(checkpoint.arena);
+  for (Value* value : {&portable.optimizer, &portable.scheduler, &portable.scaler, &portable.source,
+                       &portable.unmapped}) {
+    *value = portable_value(*portable.arena, *value);
+  }
+  return portable.to_document();
+}
+
 std::uint64_t write_file(const Checkpoint& checkpoint, const Document& document,
                          const fs::path& file, FileFormat format, unsigned jobs) {
   container::WriteOptions write;
   write.jobs = jobs;
   switch (format) {
-    case FileFormat::kHdf5:
-      return container::write_hdf5(file, document, write).file_bytes;
+    case FileFormat::kHdf5: return container::write_hdf5(file, document, write).file_bytes;
     case FileFormat::kSafetensors: {
       const WeightsFile weights = to_weights_file(checkpoint);
       return container::write_safetensors(file, weights.tensors, weights.metadata, write)
@@ -56,7 +69,7 @@ std::uint64_t write_file(const Checkpoint& checkpoint, const Document& document,
     }
     case FileFormat::kPth:
       // Weights-only: a file that Python must execute to read is not what anyone upgrades to.
-      return container::write_pth(file, document, write).file_bytes;
+      return container::write_pth(file, portable_document(checkpoint), write).file_bytes;
   }
   fail(Code::kInternal, "an unknown file format");
 }

@@ -161,6 +161,18 @@ TEST_F(Migrate, ReplaceKeepsTheOriginalInTheBackup) {
   store::load((folder_ / "v2-dino.h5").native());
 }
 
+TEST_F(Migrate, ReplaceByPthTakesTheSameName) {
+  const fs::path source = copy("ma/v2-dino.pth");
+  const Digest before = sha256_file(source);
+  const fs::path backup = folder_ / "backup";
+  const Outcome outcome =
+      run({source.native(), "--to", "pth", "--replace", "--backup", backup.native()});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.out;
+  EXPECT_EQ(sha256_file(backup / "v2-dino.pth"), before);
+  EXPECT_NE(sha256_file(source), before);
+  EXPECT_EQ(store::open_checkpoint(source.native()).schema, 5);
+}
+
 TEST_F(Migrate, HalfOfAPairNamesTheOther) {
   const fs::path state = copy("dialects/xdpx/checkpoint-200.pts");
   const Outcome outcome = run({state.native()});
