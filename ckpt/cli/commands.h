@@ -7,6 +7,8 @@ namespace reprise::cli {
 
 void add_show(CommandLine& app);
 void add_ls(CommandLine& app);
+void add_tree(CommandLine& app);
+void add_scan(CommandLine& app);
 void add_verify(CommandLine& app);
 void add_diff(CommandLine& app);
 void add_stats(CommandLine& app);

@@ -9,6 +9,8 @@ int main(int argc, char** argv) {
                   "RUN/<last>~1, RUN/<ep12>, RUN/<uuid:1f3a>.");
   cli::add_show(app);
   cli::add_ls(app);
+  cli::add_tree(app);
+  cli::add_scan(app);
   cli::add_verify(app);
   cli::add_diff(app);
   cli::add_stats(app);

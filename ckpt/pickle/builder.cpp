@@ -163,7 +163,7 @@ Value Builder::call(Value callee, Value args_tuple, Value kwargs) {
   if (known != Known::kNothing) {
     // Converting an argument costs its size, however often a file names it again.
     for (const Value arg : args.first(std::min<std::size_t>(args.size(), kMostArguments))) {
-      if (const auto bytes = bytes_of(arg)) keys_.spend(bytes->size() / 16);
+      if (const auto bytes = bytes_of(arg)) keys_.spend(bytes->size());
       if (arg.is_sequence()) keys_.spend(arg.as_sequence().items.size());
     }
     if (args.size() > kMostArguments) return record_call(callee, args_tuple, kwargs);
