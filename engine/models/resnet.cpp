@@ -1,5 +1,7 @@
 #include "engine/models/resnet.h"
 
+#include "engine/models/checkpointed.h"
+
 #include <ATen/ATen.h>
 #include <fmt/core.h>
 
@@ -11,6 +13,7 @@ class Block {
   Block(Layout& layout, const std::string& name, std::int64_t in, std::int64_t width,
         std::int64_t stride, bool bottleneck)
       : bottleneck_(bottleneck) {
+    parameters_.first = layout.parameters().size();
     const std::int64_t out = bottleneck ? width * 4 : width;
     if (bottleneck) {
       conv1_ = Convolution(layout, name + ".conv1", in, width, 1, 1);
@@ -30,16 +33,23 @@ class Block {
       down_conv_ = Convolution(layout, name + ".downsample.0", in, out, 1, stride);
       down_bn_ = BatchNorm(layout, name + ".downsample.1", out);
     }
+    parameters_.last = layout.parameters().size();
   }
 
-  at::Tensor operator()(const Weights& w, const at::Tensor& x, const Pass& pass) const {
+  at::Tensor operator()(const Weights& w, const at::Tensor& input, const Pass& pass) const {
+    return checkpointed([&](const at::Tensor& x) { return compute(w, x, pass); }, input, w,
+                        parameters_, pass);
+  }
+
+ private:
+  at::Tensor compute(const Weights& w, const at::Tensor& x, const Pass& pass) const {
     at::Tensor y = bn1_(w, conv1_(w, x, pass), pass).relu_();
     y = bn2_(w, conv2_(w, y, pass), pass);
     if (bottleneck_) y = bn3_(w, conv3_(w, y.relu_(), pass), pass);
     return y.add_(downsamples_ ? down_bn_(w, down_conv_(w, x, pass), pass) : x).relu_();
   }
 
- private:
+  ParameterRange parameters_;
   bool bottleneck_;
   bool downsamples_ = false;
   Convolution conv1_, conv2_, conv3_, down_conv_;

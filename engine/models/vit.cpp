@@ -1,6 +1,7 @@
 #include "engine/models/vit.h"
 
 #include "ckpt/base/error.h"
+#include "engine/models/checkpointed.h"
 
 #include <ATen/ATen.h>
 #include <fmt/core.h>
@@ -18,6 +19,7 @@ class Block {
   Block(Layout& layout, const std::string& name, const VitShape& shape,
         const NetworkOptions& options, double drop_path)
       : heads_(shape.heads) {
+    parameters_.first = layout.parameters().size();
     const std::int64_t width = shape.width;
     const Init weight = Init::truncated_normal(kDeviation);
     const Init bias = Init::constant(0);
@@ -32,10 +34,17 @@ class Block {
     output_dropout_ = Dropout(layout, options.dropout);
     attention_path_ = DropPath(layout, drop_path);
     mlp_path_ = DropPath(layout, drop_path);
+    parameters_.last = layout.parameters().size();
   }
 
   // [batch, tokens, width] -> the same.
-  at::Tensor operator()(const Weights& w, const at::Tensor& x, const Pass& pass) const {
+  at::Tensor operator()(const Weights& w, const at::Tensor& input, const Pass& pass) const {
+    return checkpointed([&](const at::Tensor& x) { return compute(w, x, pass); }, input, w,
+                        parameters_, pass);
+  }
+
+ private:
+  at::Tensor compute(const Weights& w, const at::Tensor& x, const Pass& pass) const {
     at::Tensor y = attention_dropout_(attention(w, norm1_(w, x, pass), pass), pass);
     const at::Tensor middle = x + attention_path_(y, pass);
     y = hidden_dropout_(at::gelu(fc1_(w, norm2_(w, middle, pass), pass)), pass);
@@ -43,7 +52,6 @@ class Block {
     return middle + mlp_path_(y, pass);
   }
 
- private:
   at::Tensor attention(const Weights& w, const at::Tensor& x, const Pass& pass) const {
     const std::int64_t batch = x.size(0);
     const std::int64_t tokens = x.size(1);
@@ -54,6 +62,7 @@ class Block {
     return projection_(w, y.transpose(1, 2).reshape({batch, tokens, width}), pass);
   }
 
+  ParameterRange parameters_;
   std::int64_t heads_;
   LayerNorm norm1_, norm2_;
   Linear qkv_, projection_, fc1_, fc2_;
