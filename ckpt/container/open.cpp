@@ -3,6 +3,7 @@
 #include "ckpt/base/error.h"
 #include "ckpt/base/parallel.h"
 #include "ckpt/container/hdf5_deep.h"
+#include "ckpt/container/hdf5_foreign.h"
 #include "ckpt/container/pth_legacy.h"
 #include "ckpt/container/pth_tar.h"
 #include "ckpt/container/pth_zip.h"
@@ -35,9 +36,9 @@ Document open(const std::filesystem::path& path, const OpenOptions& options) {
     case Format::kTorchScript: return open_pth_zip(path);
     case Format::kPthLegacy: return open_pth_legacy(path);
     case Format::kPthTar: return open_pth_tar(path);
-    case Format::kForeignHdf5: break;
+    case Format::kForeignHdf5: return open_foreign_hdf5(path);
   }
-  fail(Code::kUnsupported, "{}: an HDF5 file of another program cannot be read by this version", path.string());
+  fail(Code::kInternal, "{}: a format without a reader", path.string());
 }
 
 namespace {
