@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# The main job on built-in data: ./run demo builds first and calls this. Everything it writes is
+# below build/demo; the last line is the path of the report.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=demo/steps.sh
+source "$root/demo/steps.sh"
+
+PATH=$root/build/bin:$PATH
+out=$root/build/demo
+rm -rf -- "$out"
+mkdir -p "$out"
+cd "$out"
+cp "$root/demo/v1-head.pth" .
+
+settings=(--data builtin:roads --arch vit_tiny --image-size 64 --max-samples 512
+  --max-eval-samples 128 --epochs 3 --batch-size 32 --log-every 8)
+
+# Waits until the ledger of a run has so many lines: one is written for each update.
+wait_for_updates() {
+  local run=$1 updates=$2 pid=$3
+  until [[ -f $run/ledger.jsonl && $(wc -l <"$run/ledger.jsonl") -ge $updates ]]; do
+    kill -0 "$pid" 2>/dev/null || surprise "training ended before update $updates; see $out/$run.log"
+    sleep 0.1
+  done
+}
+
+# A checkpoint as names and digests of tensors: everything but who wrote it and when.
+tensor_digests() { ckpt ls --digest "$1" --json | python3 -c '
+import json, sys
+for tensor in json.load(sys.stdin)["tensors"]:
+    print(tensor["sha256"], tensor["name"])' | sort; }
+
+step "Train a steering model on generated road scenes, never stopped"
+show train "${settings[@]}" --seed 7 --work-dir whole
+
+step "Train it again, and stop it by SIGTERM in the middle of an epoch"
+printf '%s$ train %s --seed 7 --work-dir stopped &%s\n' "$bold" "${settings[*]}" "$plain"
+train "${settings[@]}" --seed 7 --work-dir stopped >stopped.log 2>&1 &
+pid=$!
+wait_for_updates stopped 22 "$pid"
+printf '%s$ kill -TERM %d%s\n' "$bold" "$pid" "$plain"
+kill -TERM "$pid"
+status=0
+wait "$pid" || status=$?
+tail -n 3 stopped.log | sed 's/^/  /'
+((status == 75)) || surprise "train ended with exit code $status, 75 (saved, start again) was expected"
+say "exit code 75: saved; start again to resume"
+
+step "Resume it"
+show train --resume-from stopped
+
+step "The bits are those of the run that never stopped"
+tensor_digests 'whole/<last>' >whole.digests
+tensor_digests 'stopped/<last>' >stopped.digests
+cmp whole.digests stopped.digests || surprise "the two runs differ"
+say "$(wc -l <whole.digests) tensors (weights, optimizer): every SHA-256 is equal"
+show repro audit whole stopped
+
+step "Evaluate every saved epoch offline, and compare with what training logged"
+show eval whole --all --compare-origin
+
+step "Look at a checkpoint, and verify all of them"
+show ckpt show 'whole/<last>'
+show ckpt verify 'whole/<ep1>' 'whole/<ep2>' 'whole/<ep3>'
+
+step "Open an old file without the code that wrote it, and upgrade it"
+show migrate v1-head.pth
+show ckpt ls --digest v1-head.v5.h5
+
+step "Another run differs: where did they part, and why?"
+show train "${settings[@]}" --seed 8 --max-updates 8 --work-dir other
+expect 1 repro audit whole other
+
+if ! repro report --help >/dev/null 2>&1; then
+  printf '\nThe demo took %d s; what it made is in\n' "$((SECONDS - demo_started))"
+  echo "$out"
+  exit 0
+fi
+step "Everything on one page"
+show repro report whole stopped other -o report.html
+[[ -s report.html ]] || surprise "repro report wrote no report.html"
+printf '\nThe demo took %d s; what it made is in build/demo. The report:\n' \
+  "$((SECONDS - demo_started))"
+echo "$out/report.html"
