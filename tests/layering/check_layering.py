@@ -27,9 +27,12 @@ ROOMS = {
     "repro/attest": ["ckpt/store"],
     "repro/report": ["repro/audit", "repro/attest"],
     "repro/cli": ["repro/report"],
-    "engine": ["ckpt/store", "repro/ledger", "repro/snapshot"],
+    "engine/random": ["ckpt/base"],
+    "engine/data": ["engine/random", "ckpt/state"],
+    "engine": ["engine/data", "ckpt/store", "repro/ledger", "repro/snapshot"],
     "train": ["engine"],
-    "eval": ["engine"],
+    # Evaluation offline is evaluation as training does it, read from the same configuration.
+    "eval": ["train"],
 }
 TORCH_ROOMS = {"engine", "train", "eval"}
 # May use every room and every library: nothing is built on top of them.

@@ -52,10 +52,13 @@ class CheckLayering(unittest.TestCase):
     def test_reaching_down_is_caught(self):
         self.assert_caught({"ckpt/base/file.cpp": '#include "ckpt/state/tensor.h"\n'},
                            "ckpt/base/file.cpp:1", "ckpt/base may not use ckpt/state")
+        self.assert_caught({"train/loop.cpp": '#include "eval/table.h"\n', "eval/table.h": ""},
+                           "train/loop.cpp:1", "train may not use eval")
 
     def test_reaching_sideways_is_caught(self):
-        self.assert_caught({"eval/main.cpp": '\n#include "train/loop.h"\n'},
-                           "eval/main.cpp:2", "eval may not use train")
+        self.assert_caught({"migrate/cli/main.cpp": '\n#include "ckpt/cli/show.h"\n',
+                            "ckpt/cli/show.h": ""},
+                           "migrate/cli/main.cpp:2", "migrate/cli may not use ckpt/cli")
 
     def test_torch_in_a_torch_free_room_is_caught(self):
         for header in ("torch/nn.h", "c10/util/Half.h", "ATen/ATen.h", "cuda_runtime.h",
