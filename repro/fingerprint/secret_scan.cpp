@@ -21,6 +21,12 @@ constexpr bool is_token(char c) { return is_word(c) || c == '-'; }
 constexpr bool is_base64(char c) { return is_token(c) || c == '+' || c == '/' || c == '='; }
 constexpr char fold(char c) { return is_upper(c) ? static_cast<char>(c - 'A' + 'a') : c; }
 
+// How far a candidate is looked at before it counts as a hit, so that a file made of candidates
+// costs time in proportion to its size. A hit is then followed to its end.
+constexpr std::size_t kLookAhead = 256;
+constexpr std::size_t kWebTokenLimit = 8192;  // the middle part of a JSON web token
+constexpr std::size_t kArmourLimit = 16u << 10;
+
 // What the automaton looks for, folded to lower case, and what a hit means.
 enum class Hint : std::uint8_t { kPem, kFormat, kUrl, kJwt, kName, kEquals };
 
@@ -187,7 +193,8 @@ struct Assigned {
 };
 std::optional<Assigned> assigned_value(std::string_view text, std::size_t at) {
   const auto skip = [&](std::string_view characters) {
-    while (at < text.size() && characters.find(text[at]) != characters.npos) ++at;
+    const std::size_t limit = std::min(text.size(), at + kLookAhead);
+    while (at < limit && characters.find(text[at]) != characters.npos) ++at;
   };
   skip("\"'` \t]");
   if (at >= text.size() || (text[at] != '=' && text[at] != ':')) return std::nullopt;
@@ -196,13 +203,16 @@ std::optional<Assigned> assigned_value(std::string_view text, std::size_t at) {
   skip(" \t");
   if (at < text.size() && (text[at] == '"' || text[at] == '\'' || text[at] == '`')) {
     const char quote = text[at++];
-    const std::size_t end = std::min(text.find_first_of(std::string{quote, '\n'}, at), text.size());
+    std::size_t end = at;
+    while (end < text.size() && end - at < kLookAhead && text[end] != quote && text[end] != '\n') {
+      ++end;
+    }
     if (end == text.size() || text[end] != quote) return std::nullopt;
     return Assigned{{at, end - at}, true};
   }
   std::size_t end = at;
-  while (end < text.size() && text[end] > ' ' && text[end] != '"' && text[end] != ';' &&
-         text[end] != ',' && text[end] != '\'' && text[end] != '`') {
+  while (end < text.size() && end - at < kLookAhead && text[end] > ' ' && text[end] != '"' &&
+         text[end] != ';' && text[end] != ',' && text[end] != '\'' && text[end] != '`') {
     ++end;
   }
   return Assigned{{at, end - at}, false};
@@ -245,24 +255,26 @@ bool is_random(std::string_view value) {
 
 std::optional<Range> check(std::string_view text, std::size_t begin, std::size_t end,
                            const Anchor& anchor) {
-  const auto run = [&](std::size_t from, auto&& accepts) {
+  const auto run = [&](std::size_t from, auto&& accepts, std::size_t ahead = kLookAhead) {
     std::size_t to = from;
-    while (to < text.size() && accepts(text[to])) ++to;
+    const std::size_t limit = std::min(text.size(), from + ahead);
+    while (to < limit && accepts(text[to])) ++to;
     return to - from;
   };
   switch (anchor.hint) {
     case Hint::kPem: {
-      const std::size_t line_end = std::min(text.find('\n', begin), text.size());
-      const std::string_view line = text.substr(begin, line_end - begin);
-      if (line.size() > 100 || line.find("PRIVATE KEY-----") == line.npos) return std::nullopt;
+      const std::string_view start = text.substr(begin, 100);
+      const std::string_view line = start.substr(0, start.find('\n'));
+      const std::size_t line_end = begin + line.size();
+      if (line.find("PRIVATE KEY-----") == line.npos) return std::nullopt;
       // The armour alone is a string in somebody's parser; a key has a body.
       std::size_t body = begin + line.find("PRIVATE KEY-----") + 16;
       while (body < text.size() && !is_base64(text[body]) && body < line_end + 4) ++body;
       if (run(body, is_base64) < 32) return std::nullopt;
-      const std::size_t close = text.find("-----END", begin + 11);
-      const std::size_t stop =
-          close == text.npos ? text.size() : std::min(text.find('\n', close), text.size());
-      return Range{begin, stop - begin};
+      const std::string_view armour = text.substr(begin, kArmourLimit);
+      const std::size_t close = armour.find("-----END", 11);
+      const std::size_t stop = close == armour.npos ? armour.size() : armour.find('\n', close);
+      return Range{begin, std::min(stop, armour.size())};
     }
     case Hint::kFormat: {
       if (text.substr(begin, anchor.text.size()) != anchor.exact) return std::nullopt;
@@ -283,8 +295,8 @@ std::optional<Range> check(std::string_view text, std::size_t begin, std::size_t
       if (text.substr(begin, 3) != "eyJ" || (begin > 0 && is_word(text[begin - 1]))) {
         return std::nullopt;
       }
-      const auto part = [&](std::size_t from) { return run(from, is_token); };
-      const std::size_t first = part(begin);
+      const auto part = [&](std::size_t from) { return run(from, is_token, kWebTokenLimit); };
+      const std::size_t first = run(begin, is_token);
       const std::size_t second = begin + first + 1;
       if (first < 16 || second >= text.size() || text[second - 1] != '.' ||
           !text.substr(second).starts_with("eyJ")) {
@@ -295,8 +307,8 @@ std::optional<Range> check(std::string_view text, std::size_t begin, std::size_t
       return Range{begin, third + part(third) - begin};
     }
     case Hint::kUrl: {
-      const std::size_t stop = std::min(text.find_first_of("/ \t\r\n\"'<>`,?#", end), text.size());
-      const std::string_view authority = text.substr(end, stop - end);
+      const std::string_view ahead = text.substr(end, kLookAhead);
+      const std::string_view authority = ahead.substr(0, ahead.find_first_of("/ \t\r\n\"'<>`,?#"));
       const std::size_t at = authority.rfind('@');
       const std::size_t colon = authority.find(':');
       if (at == authority.npos || colon == authority.npos || colon >= at) return std::nullopt;
@@ -343,15 +355,21 @@ std::optional<Range> check(std::string_view text, std::size_t begin, std::size_t
 std::vector<Secret> find_secrets(std::string_view text) {
   static const Automaton automaton;
   std::vector<Secret> found;
+  std::size_t covered = 0;  // where the hits so far end
   std::uint16_t state = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
     state = automaton.step(state, text[i]);
     for (std::uint64_t hits = automaton.hits(state); hits != 0; hits &= hits - 1) {
       const Anchor& anchor = kAnchors[static_cast<std::size_t>(std::countr_zero(hits))];
       const std::size_t begin = i + 1 - anchor.text.size();
+      if (begin + kLookAhead < covered) continue;  // deep inside a hit
       const auto range = check(text, begin, i + 1, anchor);
       if (range && range->length > 0) {
-        found.push_back({anchor.kind, range->offset, range->length, 0});
+        // What stands behind a long token belongs to it.
+        std::size_t end = range->offset + range->length;
+        while (range->length >= kLookAhead / 2 && end < text.size() && is_base64(text[end])) ++end;
+        covered = std::max(covered, end);
+        found.push_back({anchor.kind, range->offset, end - range->offset, 0});
       }
     }
   }

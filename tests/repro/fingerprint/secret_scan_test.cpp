@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+
 namespace reprise::fingerprint {
 namespace {
 
@@ -41,6 +43,17 @@ TEST(SecretScan, AssignmentsByNameAndByEntropy) {
   EXPECT_EQ(redact("blob = '" + kRandom + "'").find(kRandom), std::string::npos);
   EXPECT_EQ(redact_value("MY_TOKEN", "abc123def456ghi789"), "[redacted: a token]");
   EXPECT_EQ(redact_value("OMP_NUM_THREADS", "8"), "8");
+}
+
+TEST(SecretScan, LongTokensGoWhole) {
+  std::string token = "eyJhbGciOiJIUzI1NiJ9";
+  token += ".eyJ";
+  for (int i = 0; i < 200; ++i) token += "aB3x";
+  token += ".q8Zr2LxV9TbK4mWc7YdP";
+  EXPECT_EQ(redact("x " + token + " y"), "x [redacted: a JSON web token] y");
+  std::string key = "sk-";
+  for (int i = 0; i < 500; ++i) key += "aB3xQ7kLm9Zp2-";
+  EXPECT_EQ(redact("x '" + key + "' y"), "x '[redacted: an API key]' y");
 }
 
 TEST(SecretScan, LinesAreCountedFromOne) {
@@ -90,6 +103,22 @@ TEST(SecretScan, BinaryAndUnfinishedInputIsHarmless) {
   for (const char* text : {"=", "token", "token=", "token='", "://", "a://b:c@", "eyJ", "eyJa.eyJ",
                            "-----BEGIN ", "-----BEGIN PRIVATE KEY-----", "AKIA", "sk-"}) {
     EXPECT_THAT(kinds(text), testing::IsEmpty()) << text;
+  }
+}
+
+// A hostile file of candidates must not take time in proportion to its square: 2 MB of each in
+// seconds, where a look ahead without a limit takes hours.
+TEST(SecretScan, CandidatesWithoutEndTakeLinearTime) {
+  const std::string armour =
+      std::string("-----BEGIN PRIV") + "ATE KEY-----\n" + std::string(40, 'A') + "\n";
+  for (const std::string& unit :
+       {std::string("=a"), std::string("-eyJ"), std::string("sk-"), std::string("token"),
+        std::string("://a:b@"), std::string("'="), armour, std::string("-----BEGIN ")}) {
+    std::string text;
+    while (text.size() < 2'000'000) text += unit;
+    const auto start = std::chrono::steady_clock::now();
+    find_secrets(text);
+    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(60)) << unit;
   }
 }
 
