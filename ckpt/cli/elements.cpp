@@ -122,6 +122,7 @@ unsigned encode(const SmallFloat& format, double value) {
                             : format.specials == Specials::kFn ? sign_bit - 1
                             : scale                            ? 0xFF
                                                                : sign_bit;
+  if (magnitude == 0 && !scale) return format.specials == Specials::kFnuz ? 0 : sign;
   if (std::isinf(value)) return format.specials == Specials::kFnuz ? infinity : sign | infinity;
   int exponent = 0;
   std::frexp(magnitude, &exponent);  // magnitude = f * 2^exponent, f in [0.5, 1)

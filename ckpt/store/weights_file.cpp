@@ -2,7 +2,9 @@
 
 #include "ckpt/base/error.h"
 
+#include <algorithm>
 #include <charconv>
+#include <unordered_map>
 
 namespace reprise::store {
 
@@ -89,6 +91,26 @@ void read_progress(Checkpoint& checkpoint, const Json& json) {
   }
 }
 
+// The file's tensors in the order that they had in the checkpoint.
+std::vector<DictEntry> in_order(const DictNode& root, const Metadata& metadata) {
+  std::vector<DictEntry> entries(root.entries.begin(), root.entries.end());
+  if (!metadata.text("order")) return entries;
+  const Json order = metadata.json("order");
+  std::unordered_map<std::string_view, std::size_t> place;
+  if (order.is_array()) {
+    for (const Json& name : order) {
+      if (name.is_string()) place.emplace(name.get_ref<const std::string&>(), place.size());
+    }
+  }
+  for (const DictEntry& entry : entries) {
+    if (place.size() != entries.size() || !place.contains(entry.key.as_string())) {
+      fail(Code::kCorrupt, "metadata 'reprise.order' does not list the tensors of this file");
+    }
+  }
+  std::ranges::sort(entries, {}, [&](const DictEntry& e) { return place.at(e.key.as_string()); });
+  return entries;
+}
+
 StateDict* state_dict_of(Checkpoint& checkpoint, std::string_view& name) {
   if (checkpoint.type == CheckpointType::kModel) return &checkpoint.model;
   const std::pair<std::string_view, StateDict*> all[] = {{"student.", &checkpoint.student},
@@ -115,6 +137,9 @@ WeightsFile to_weights_file(const Checkpoint& checkpoint) {
     }
   }
   auto& metadata = file.metadata;
+  Json order = Json::array();
+  for (const auto& [name, tensor] : file.tensors) order.push_back(name);
+  metadata["reprise.order"] = dump_json(order);
   metadata["format"] = "pt";
   metadata[std::string(kVersionKey)] = std::to_string(kSchemaVersion);
   metadata["reprise.type"] = to_string(checkpoint.type);
@@ -197,7 +222,7 @@ Document from_weights_file(const Document& document) {
         require_uint(ledger, "update", "metadata 'reprise.ledger'"),
         Digest::from_hex(require_string(ledger, "chain", "metadata 'reprise.ledger'"))};
   }
-  for (const DictEntry& entry : root.entries) {
+  for (const DictEntry& entry : in_order(root, metadata)) {
     std::string_view name = entry.key.as_string();
     StateDict* dict = state_dict_of(checkpoint, name);
     if (dict == nullptr) {

@@ -4,7 +4,8 @@
 // The weights of a `model` have their bare names; those of other types are
 // `student.`, `teacher.`, `backbone.` or `head.` and their name. The metadata holds
 // "format": "pt", which other readers want, and "reprise.version" and further keys
-// "reprise.<field>", from which the checkpoint is made again.
+// "reprise.<field>", from which the checkpoint is made again; "reprise.order" has the
+// names in their order, because the format sorts them.
 #pragma once
 
 #include "ckpt/state/checkpoint.h"

@@ -87,6 +87,21 @@ TEST(Save, RollingSaveThatIsSomebodysBackboneStays) {
                                    checkpoint_name(sample::model(1, 1, 0.1), SaveKind::kPersistent)));
 }
 
+TEST(Save, TwinHoldsTheSameAndIsNoEntryOfItsOwn) {
+  const sample::Scratch folder;
+  const SaveReport report = save(sample::model(1, 3, 0.25), folder.path(), {.pth_twin = true});
+  ASSERT_TRUE(report.twin);
+  EXPECT_EQ(report.bytes, fs::file_size(report.path) + fs::file_size(*report.twin));
+  const Checkpoint twin = load(report.twin->native());
+  EXPECT_EQ(twin.uuid, sample::uuid(1));
+  EXPECT_TRUE(twin.resumable());
+  const auto entries = list_checkpoints(folder.path());
+  ASSERT_EQ(entries.size(), 1U);
+  EXPECT_EQ(entries[0].path, report.path);
+  EXPECT_EQ(entries[0].twin, report.twin);
+  EXPECT_EQ(entries[0].bytes, report.bytes);
+}
+
 TEST(Save, LeftoversOfDeadWritersGo) {
   const sample::Scratch folder;
   const pid_t child = fork();

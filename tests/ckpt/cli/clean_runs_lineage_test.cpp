@@ -1,0 +1,103 @@
+#include "ckpt/store/run_directory.h"
+#include "ckpt/store/save.h"
+#include "tests/ckpt/cli/ckpt_process.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace reprise::cli {
+namespace {
+
+using testing::HasSubstr;
+
+class Runs : public testing::Test {
+ protected:
+  void SetUp() override {
+    for (int i = 1; i <= 4; ++i) {
+      Checkpoint c = sample::model(i, static_cast<std::uint64_t>(i), i == 2 ? 0.9 : 0.1);
+      if (i == 4) c.parents = {{sample::uuid(3), Relation::kResumed}};
+      store::save(c, run_.checkpoints());
+    }
+  }
+  Outcome run(std::vector<std::string> arguments) const { return ckpt(scratch_.path(), std::move(arguments)); }
+
+  const sample::Scratch scratch_;
+  const store::RunDirectory run_ = store::RunDirectory::create(scratch_ / "runs/road/1");
+};
+
+TEST_F(Runs, OneRowForEachRun) {
+  const store::RunDirectory second = store::RunDirectory::create(scratch_ / "runs/road/2");
+  const store::RunLock lock = second.lock();
+  const Outcome text = run({"runs", "runs"});
+  EXPECT_EQ(text.code, 0);
+  EXPECT_THAT(text.out, HasSubstr("runs/road/1  stopped         4      4  val/acc1 0.9 ep2  "));
+  EXPECT_THAT(text.out, HasSubstr("runs/road/2  running *"));
+  const Json json = parse_json(run({"runs", "runs", "--json"}).out);
+  ASSERT_EQ(json["runs"].size(), 2U);
+  EXPECT_EQ(json["runs"][0]["path"], "runs/road/1");
+  EXPECT_EQ(json["runs"][0]["epochs"], 4);
+  EXPECT_EQ(json["runs"][0]["best"]["epoch"], 2);
+  EXPECT_EQ(json["runs"][0]["last"]["uuid"], sample::uuid(4).text());
+  EXPECT_EQ(json["runs"][1]["state"], "running");
+  EXPECT_EQ(run({"runs", "none"}).code, 10);
+}
+
+TEST_F(Runs, CleanDryRunChangesNothing) {
+  const Outcome outcome = run({"clean", "runs/road/1", "--keep-best", "--keep-last", "1", "--dry-run", "--json"});
+  EXPECT_EQ(outcome.code, 0);
+  const Json json = parse_json(outcome.out);
+  ASSERT_EQ(json["removed"].size(), 1U);
+  EXPECT_THAT(json["removed"][0]["path"].get<std::string>(), HasSubstr("_ep0001_"));
+  EXPECT_EQ(json["bytes"], json["removed"][0]["bytes"]);
+  EXPECT_EQ(json["kept"].size(), 3U);
+  EXPECT_EQ(json["kept"][0]["reason"], "best by val/acc1 (0.9)");
+  EXPECT_THAT(json["kept"][1]["reason"].get<std::string>(), HasSubstr("parent (resumed) of "));
+  EXPECT_EQ(json["kept"][2]["reason"], "the last one");
+  EXPECT_EQ(run_.list().size(), 4U);
+}
+
+TEST_F(Runs, CleanRemovesWhatItSaid) {
+  const Outcome outcome = run({"clean", "runs/road/1", "--keep-best", "--keep-last", "1"});
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_EQ(run_.list().size(), 3U);
+  EXPECT_THAT(outcome.out, HasSubstr(" freed\n"));
+}
+
+TEST_F(Runs, CleanWithoutARuleIsAUsageError) {
+  const Outcome outcome = run({"clean", "runs/road/1"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("say what to keep"));
+  EXPECT_EQ(run({"clean", "runs/road/1", "--every", "0"}).code, 2);
+  EXPECT_EQ(run({"clean", "runs", "--keep-best"}).code, 15);
+}
+
+TEST_F(Runs, CleanLeavesARunThatIsBeingWritten) {
+  const store::RunLock lock = run_.lock();
+  EXPECT_EQ(run({"clean", "runs/road/1", "--keep-last", "1"}).code, 15);
+  EXPECT_EQ(run({"clean", "runs/road/1", "--keep-last", "1", "--dry-run"}).code, 0);
+  EXPECT_EQ(run_.list().size(), 4U);
+}
+
+TEST_F(Runs, CleanDropsOptimizers) {
+  const Outcome outcome = run({"clean", "runs/road/1", "--drop-optimizer", "--json"});
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_EQ(parse_json(outcome.out)["reduced"].size(), 3U);
+  EXPECT_EQ(parse_json(run({"show", "runs/road/1/<ep1>", "--json"}).out)["resumable"], false);
+  EXPECT_EQ(parse_json(run({"show", "runs/road/1/<last>", "--json"}).out)["resumable"], true);
+}
+
+TEST_F(Runs, LineageOfACheckpointIsItsAncestry) {
+  const Outcome text = run({"lineage", "runs/road/1/<last>"});
+  EXPECT_EQ(text.code, 0);
+  EXPECT_TRUE(text.out.starts_with(sample::uuid(4).text().substr(0, 8) + "  model tiny_net ep4  ")) << text.out;
+  EXPECT_THAT(text.out, HasSubstr("\n  resumed " + sample::uuid(3).text().substr(0, 8) + "  model tiny_net ep3  "));
+  const Json json = parse_json(run({"lineage", "runs/road/1/<last>", "--json"}).out);
+  EXPECT_EQ(json["nodes"].size(), 2U);
+  EXPECT_EQ(json["edges"][0]["relation"], "resumed");
+  const Json whole = parse_json(run({"lineage", "runs/road/1", "--json"}).out);
+  EXPECT_EQ(whole["nodes"].size(), 4U);
+  EXPECT_TRUE(run({"lineage", "runs/road/1", "--dot"}).out.starts_with("digraph lineage {"));
+}
+
+}  // namespace
+}  // namespace reprise::cli
