@@ -37,11 +37,18 @@ fs::path directory_of(const fs::path& target) {
   return target.has_parent_path() ? target.parent_path() : fs::path(".");
 }
 
+// Which machine a temporary file was written on: folders may be shared over a network.
+std::string host_mark() {
+  char name[256] = {};
+  if (gethostname(name, sizeof name - 1) != 0) name[0] = '\0';
+  return Uuid::from_url_name(name).text().substr(0, 8);
+}
+
 fs::path temporary_beside(const fs::path& target) {
-  // The pid tells remove_abandoned() whether the writer still lives; the random
-  // part keeps two writers in one process, or on two machines, apart.
-  return target.string() +
-         fmt::format("{}{}-{}", kTemporaryMark, getpid(), Uuid::random().text().substr(0, 8));
+  // Host and pid tell remove_abandoned() whether the writer still lives; the random
+  // part keeps two writers in one process apart.
+  return target.string() + fmt::format("{}{}-{}-{}", kTemporaryMark, getpid(), host_mark(),
+                                       Uuid::random().text().substr(0, 8));
 }
 
 }  // namespace
@@ -228,6 +235,7 @@ void make_directories(const fs::path& directory) {
 int remove_abandoned(const fs::path& directory) {
   int removed = 0;
   std::error_code failure;
+  const std::string ours = "-" + host_mark() + "-";
   for (const auto& entry : fs::directory_iterator(directory, failure)) {
     const std::string name = entry.path().filename().string();
     const auto mark = name.rfind(kTemporaryMark);
@@ -236,9 +244,10 @@ int remove_abandoned(const fs::path& directory) {
     const char* end = name.data() + name.size();
     pid_t pid = 0;
     const auto [rest, problem] = std::from_chars(begin, end, pid);
-    // Exactly "<pid>-<8 characters>": a user's own file that happens to contain
-    // the mark stays.
-    if (problem != std::errc() || end - rest != 9 || *rest != '-' || pid <= 0) continue;
+    // Exactly "<pid>-<this host>-<8 characters>": a user's own file that happens to
+    // contain the mark stays, and so does what another machine may still be writing.
+    const std::string_view tail(rest, static_cast<std::size_t>(end - rest));
+    if (problem != std::errc() || pid <= 0 || tail.size() != ours.size() + 8 || !tail.starts_with(ours)) continue;
     const bool alive = pid == getpid() || kill(pid, 0) == 0 || errno == EPERM;
     if (!alive && fs::remove(entry.path(), failure)) ++removed;
   }

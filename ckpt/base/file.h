@@ -75,7 +75,7 @@ class MappedFile {
 std::string read_text(const std::filesystem::path& path, std::uint64_t limit_bytes = 256u << 20);
 
 // A file that becomes visible all at once. It is written under a temporary name
-// beside `target` ("`target`.tmp-<pid>-<random>"), and publish() makes it durable
+// beside `target` ("`target`.tmp-<pid>-<host>-<random>"), and publish() makes it durable
 // and renames it. Destroyed without publish(), it removes the temporary file, and
 // `target` is as it was before.
 class DurableFile {

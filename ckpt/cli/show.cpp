@@ -51,7 +51,7 @@ Json to_json(const store::LoadedCheckpoint& loaded) {
   }
   return {{"path", loaded.path.native()},
           {"container", loaded.container},
-          {"schema", loaded.schema},
+          {"schema", loaded.dialect.empty() ? Json(loaded.schema) : Json(nullptr)},
           {"dialect", loaded.dialect.empty() ? Json(nullptr) : Json(loaded.dialect)},
           {"type", to_string(c.type)},
           {"epoch", c.epoch_known ? Json(c.epoch) : Json(nullptr)},
@@ -93,8 +93,8 @@ void print_text(Io& io, const store::LoadedCheckpoint& loaded) {
   };
   const Totals totals = totals_of(c);
   field("file", printable(loaded.path.native(), 4096));
-  field("format", fmt::format("{}, schema {}{}", loaded.container, loaded.schema,
-                              loaded.dialect.empty() ? "" : ", dialect " + loaded.dialect));
+  field("format", loaded.container + (loaded.dialect.empty() ? fmt::format(", schema {}", loaded.schema)
+                                                             : ", dialect " + loaded.dialect));
   field("type", std::string(to_string(c.type)));
   field("arch", c.arch.empty() ? "unknown" : printable(c.arch));
   field("head", c.arch_head ? printable(*c.arch_head) : "");

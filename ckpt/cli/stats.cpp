@@ -94,7 +94,9 @@ void plot(const std::filesystem::path& file, const std::string& title,
   std::vector<RangePoint> points;
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     const Summary& s = summaries[i];
-    if (s.finite > 0) points.push_back({tensors[i].name, s.min, s.max, s.mean, s.deviation()});
+    // The optimizer's numbers have scales of their own, and step counters would dwarf all.
+    const bool weight = !tensors[i].name.starts_with("optimizer/");
+    if (s.finite > 0 && weight) points.push_back({tensors[i].name, s.min, s.max, s.mean, s.deviation()});
   }
   if (points.empty()) fail(Code::kMismatch, "no tensor holds a finite number: there is nothing to plot");
   plot_ranges(file, title, points);
@@ -159,7 +161,7 @@ void add_stats(CommandLine& app) {
       "All numbers are of the finite values, in float64; std divides by their count. NaN and "
       "infinite values are counted beside them. Complex values count as two numbers.");
   command.positional("CKPT", options->checkpoint, "file, or reference such as runs/a/<best>");
-  command.option("--plot", options->plot, "also draw the ranges (needs gnuplot)").placeholder("FILE.png");
+  command.option("--plot", options->plot, "also draw the ranges of the weights (needs gnuplot)").placeholder("FILE.png");
   command.example("ckpt stats model.h5 --plot ranges.png", "finds exploding weights at a glance");
   command.exit_code(14, "incomplete: the writer never committed");
   command.on_run([options](Io& io) { return run(*options, io); });

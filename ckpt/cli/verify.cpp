@@ -104,7 +104,7 @@ void print_text(Io& io, const Verdict& verdict) {
   const std::string path = printable(verdict.path, 4096);
   if (verdict.problems.empty()) {
     io.print("{}  {}{}\n", io.green("ok "), path,
-             verdict.has_digests ? "" : "  (this format has no digests: structure only)");
+             verdict.has_digests ? "" : "  (no digests in this format: structure and checksums only)");
   } else {
     io.print("{}  {}\n", io.red("BAD"), path);
     for (const container::Problem& problem : verdict.problems) {

@@ -1,0 +1,155 @@
+#include "ckpt/base/file.h"
+
+#include "ckpt/base/error.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <fstream>
+
+namespace reprise {
+namespace {
+
+namespace fs = std::filesystem;
+
+class FileTest : public testing::Test {
+ protected:
+  FileTest() {
+    std::string name = (fs::temp_directory_path() / "reprise-file-XXXXXX").native();
+    if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp");
+    folder_ = name;
+  }
+  ~FileTest() override { fs::remove_all(folder_); }
+  std::size_t count() const {
+    return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()));
+  }
+  static Code code_of(const std::function<void()>& body) {
+    try {
+      body();
+    } catch (const Error& error) {
+      return error.code();
+    }
+    return Code{0};
+  }
+  fs::path folder_;
+};
+
+TEST_F(FileTest, PublishedTextReplacesTheOldOne) {
+  write_text(folder_ / "a", "old");
+  write_text(folder_ / "a", "new text");
+  EXPECT_EQ(read_text(folder_ / "a"), "new text");
+  EXPECT_EQ(count(), 1U);
+}
+
+TEST_F(FileTest, UnpublishedFileLeavesTheTargetAndNoTrace) {
+  write_text(folder_ / "a", "old");
+  {
+    DurableFile file(folder_ / "a");
+    file.file().write(0, as_bytes("half"));
+    EXPECT_EQ(count(), 2U);
+  }
+  EXPECT_EQ(read_text(folder_ / "a"), "old");
+  EXPECT_EQ(count(), 1U);
+}
+
+TEST_F(FileTest, PublishNewNeverReplaces) {
+  write_text(folder_ / "a", "old");
+  {
+    DurableFile file(folder_ / "a");
+    file.file().write(0, as_bytes("new"));
+    EXPECT_EQ(code_of([&] { file.publish_new(); }), Code::kIo);
+  }
+  EXPECT_EQ(read_text(folder_ / "a"), "old");
+  EXPECT_EQ(count(), 1U);
+}
+
+TEST_F(FileTest, KilledWriterLeavesOnlyATemporaryThatTheNextRemoves) {
+  write_text(folder_ / "a", "old");
+  const pid_t child = fork();
+  if (child == 0) {
+    DurableFile file(folder_ / "a");
+    file.file().write(0, as_bytes("half"));
+    kill(getpid(), SIGKILL);
+  }
+  waitpid(child, nullptr, 0);
+  EXPECT_EQ(read_text(folder_ / "a"), "old");
+  EXPECT_EQ(count(), 2U);
+  EXPECT_EQ(remove_abandoned(folder_), 1);
+  EXPECT_EQ(count(), 1U);
+}
+
+TEST_F(FileTest, TemporariesOfTheLivingOfOtherHostsAndFilesOfTheUserStay) {
+  const DurableFile mine(folder_ / "a");
+  for (const char* name : {"x.tmp-1", "x.tmp-99999999-short", "x.tmp-abc-12345678", "x.tmp-99999999-0123abcd-12345678", "tmp-99999999-12345678", "notes"}) {
+    std::ofstream(folder_ / name) << "mine";
+  }
+  EXPECT_EQ(remove_abandoned(folder_), 0);
+  EXPECT_EQ(count(), 7U);
+}
+
+TEST_F(FileTest, FullDiskIsAnIoErrorAndKeepsTheTarget) {
+  write_text(folder_ / "a", "old");
+  const pid_t child = fork();
+  if (child == 0) {
+    std::signal(SIGXFSZ, SIG_IGN);
+    const rlimit limit{1000, 1000};
+    setrlimit(RLIMIT_FSIZE, &limit);
+    _exit(static_cast<int>(code_of([&] { write_text(folder_ / "a", std::string(5000, 'x')); })));
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(WEXITSTATUS(status), 11);
+  EXPECT_EQ(read_text(folder_ / "a"), "old");
+  EXPECT_EQ(count(), 1U);
+}
+
+TEST_F(FileTest, WhatIsNoRegularFileIsRefusedWithoutBlocking) {
+  mkfifo((folder_ / "fifo").c_str(), 0600);
+  EXPECT_EQ(code_of([&] { File::open(folder_ / "fifo"); }), Code::kCorrupt);
+  EXPECT_EQ(code_of([&] { File::open(folder_); }), Code::kCorrupt);
+  EXPECT_EQ(code_of([] { File::open("/dev/zero"); }), Code::kCorrupt);
+  EXPECT_EQ(code_of([&] { File::open(folder_ / "none"); }), Code::kNotFound);
+  EXPECT_EQ(code_of([&] { DurableFile(folder_ / "none/a"); }), Code::kNotFound);
+}
+
+TEST_F(FileTest, ReadingPastTheEndIsCorrupt) {
+  write_text(folder_ / "a", "abc");
+  const File file = File::open(folder_ / "a");
+  std::array<std::byte, 2> two{};
+  file.read(1, two);
+  EXPECT_EQ(as_text(two), "bc");
+  EXPECT_EQ(code_of([&] { file.read(2, two); }), Code::kCorrupt);
+}
+
+TEST_F(FileTest, MappedFileShowsItsBytesAlsoAfterRelease) {
+  const std::string text(100'000, 'm');
+  write_text(folder_ / "a", text);
+  const auto mapped = MappedFile::open(folder_ / "a");
+  EXPECT_EQ(as_text(mapped->bytes()), text);
+  mapped->release(100, 90'000);
+  EXPECT_EQ(as_text(mapped->bytes()), text);
+  write_text(folder_ / "empty", "");
+  EXPECT_TRUE(MappedFile::open(folder_ / "empty")->bytes().empty());
+}
+
+TEST_F(FileTest, LimitOnTextHolds) {
+  write_text(folder_ / "a", "12345");
+  EXPECT_EQ(read_text(folder_ / "a", 5), "12345");
+  EXPECT_EQ(code_of([&] { read_text(folder_ / "a", 4); }), Code::kCorrupt);
+}
+
+TEST_F(FileTest, MakesMissingParents) {
+  make_directories(folder_ / "a/b/c");
+  EXPECT_TRUE(fs::is_directory(folder_ / "a/b/c"));
+  EXPECT_NO_THROW(make_directories(folder_ / "a/b/c"));
+  write_text(folder_ / "file", "x");
+  EXPECT_EQ(code_of([&] { make_directories(folder_ / "file"); }), Code::kIo);
+}
+
+}  // namespace
+}  // namespace reprise
