@@ -82,22 +82,27 @@ install_python() {
     die 11 "pip could not install $list: check network and free disk space (7 GB), then again"
 }
 
-# build PRESET: configures when the presets or the settings changed, compiles, and for presets that
-# people run points build/bin at the binaries.
-build() {
+# configure PRESET: where the presets or the settings changed since the last time.
+configure() {
   local preset=$1 dir=build/$1 stamp=build/$1/configured.sha256 settings
   local options=("-DREPRISE_SHARED_DIR=$REPRISE_SHARED" "-DREPRISE_PYTHON=$REPRISE_PYTHON"
     "-DREPRISE_LIBTORCH=${REPRISE_LIBTORCH:-}")
   settings=$(echo "${options[@]}" | cat - CMakePresets.json | sha256sum)
-  if [[ ! -f $dir/build.ninja || ! -f $stamp || $(<"$stamp") != "$settings" ]]; then
-    say "configuring (cmake --preset $preset)"
-    mkdir -p "$dir"
-    if ! cmake --preset "$preset" "${options[@]}" >"$dir/configure.log" 2>&1; then
-      cat "$dir/configure.log" >&2
-      die 1 "configuring preset '$preset' failed (above)"
-    fi
-    echo "$settings" >"$stamp"
+  [[ ! -f $dir/build.ninja || ! -f $stamp || $(<"$stamp") != "$settings" ]] || return 0
+  say "configuring (cmake --preset $preset)"
+  mkdir -p "$dir"
+  if ! cmake --preset "$preset" "${options[@]}" >"$dir/configure.log" 2>&1; then
+    cat "$dir/configure.log" >&2
+    die 1 "configuring preset '$preset' failed (above)"
   fi
+  echo "$settings" >"$stamp"
+}
+
+# build PRESET: configures, compiles, and for presets that people run points build/bin at the
+# binaries.
+build() {
+  local preset=$1
+  configure "$preset"
   say "building (cmake --build --preset $preset --parallel $jobs)"
   cmake --build --preset "$preset" --parallel "$jobs" >&2 || die 1 "building preset '$preset' failed"
   case $preset in

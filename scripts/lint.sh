@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
 # ./run lint: what a machine can say about style and faults. --fix formats instead of complaining;
-# --no-tidy leaves out clang-tidy (minutes); --torch adds the rooms that use LibTorch to clang-tidy
-# (their headers cost it 10 s a file).
+# --no-tidy leaves out clang-tidy (minutes); --all gives it tests, and the rooms that use LibTorch,
+# too (whose headers cost it 10 s a file).
 # shellcheck disable=SC2317  # the check_ functions are called through check
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/common.sh
 source scripts/common.sh
 
-fix=0 tidy=1 torch=0
+fix=0 tidy=1 everything=0
 for argument in "$@"; do
   case $argument in
     --fix) fix=1 ;;
     --no-tidy) tidy=0 ;;
-    --torch) torch=1 ;;
-    *) die 2 "lint takes --fix, --no-tidy, --torch; not '$argument'" ;;
+    --all) everything=1 ;;
+    *) die 2 "lint takes --fix, --no-tidy, --all; not '$argument'" ;;
   esac
 done
 
@@ -61,11 +61,12 @@ check_text() {
 }
 
 check_tidy() {
-  local preset=tools pattern='/(ckpt|migrate|repro|tests)/.*\.cpp$'
-  if ((torch)); then
+  local preset=tools pattern="^$PWD/(ckpt|migrate|repro)/.*\.cpp$"
+  if ((everything)); then
     preset=default pattern='\.cpp$'
+    [[ -n ${REPRISE_LIBTORCH:-} ]] || install_python
   fi
-  build "$preset"
+  configure "$preset"
   run-clang-tidy -quiet -p "build/$preset" -j "$jobs" "$pattern" >"build/$preset/tidy.log" 2>&1 || {
     grep -E '(warning|error):' "build/$preset/tidy.log" | sort -u >&2
     say "the whole report: build/$preset/tidy.log"
