@@ -4,6 +4,7 @@
 #include "engine/determinism/determinism.h"
 #include "engine/device/device.h"
 #include "train/loop.h"
+#include "train/run_fingerprint.h"
 #include "train/start.h"
 
 #include <fmt/format.h>
@@ -198,24 +199,36 @@ int run_training(const std::vector<OptionLayer>& given, unsigned jobs, Io& io) {
                     config.val_data.empty() ? "validation part of " + config.data : config.val_data);
   }
 
+  RunFingerprint fingerprint(
+      run.directory.path(),
+      {config, facts, device, start.resumed ? start.resumed->path.string() : std::string()}, log);
   const std::unique_ptr<RunLedger> ledger = open_ledger(start, run, log, pool.threads());
   CheckpointFrame frame;
   frame.network = network.get();
+  // Where this process started and writes is not part of what is computed: the same run in
+  // another directory saves the same configuration.
   Config stored = config;
   stored.resume_from.clear();
   stored.allow_config_change = false;
+  stored.work_dir.clear();
+  stored.name.clear();
   frame.config = to_json(stored);
   frame.config["derived"] = to_json(facts);
+  frame.fingerprint = fingerprint.digest();
   frame.random = {{"generator", "philox4x32-10"}, {"seed", config.seed}};
 
   LoopResult result;
-  {
+  try {
     Saver saver(config, run.directory, log, pool.threads());
     const LoopParts parts{config,  facts,         data,    *network, objective, device,
                           pool,    *communicator, learner, frame,    ledger.get(), log,
                           saver,   stop,          io};
     engine::translate_torch_errors([&] { result = run_loop(parts); });
     saver.finish();
+  } catch (const Error& error) {
+    log.error(error.what());
+    fingerprint.finish(error.exit_code());
+    throw;
   }
   const bool stopped = result.ending == Ending::kStopped;
   run.lock.finish(stopped ? store::RunState::kStopped : store::RunState::kFinished);
@@ -227,6 +240,7 @@ int run_training(const std::vector<OptionLayer>& given, unsigned jobs, Io& io) {
     log.info(fmt::format("update {}: finished{}", learner.progress.update,
                          result.reason.empty() ? "" : ": " + result.reason));
   }
+  fingerprint.finish(code);
   if (io.json) io.print_json(summary(run, learner, result, code));
   return code;
 }

@@ -136,6 +136,8 @@ void RunLog::line(std::string_view level, std::string_view text, bool shown) {
 void RunLog::info(std::string_view text) { line("INFO", text, true); }
 void RunLog::warn(std::string_view text) { line("WARNING", text, true); }
 
+void RunLog::error(std::string_view text) { line("ERROR", text, false); }
+
 void RunLog::interval(const IntervalRecord& record) {
   line("INFO", mmcv_line(record), !files_->terminal);
   const std::string row = fmt::format(

@@ -61,6 +61,8 @@ class RunLog {
   // "2026-11-21 00:29:11,300 - <name> - INFO - <text>"
   void info(std::string_view text);
   void warn(std::string_view text);
+  // To the file alone: whoever ends the process says it on stderr.
+  void error(std::string_view text);
   void interval(const IntervalRecord& record);
   void evaluation(const EvaluationRecord& record);
 

@@ -1,0 +1,159 @@
+// The promises of docs/training.md, each as an equality of SHA-256.
+#include "tests/train/training.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+
+namespace reprise::training {
+namespace {
+
+using ::testing::HasSubstr;
+
+// A ViT with everything that draws random numbers, and averages: 6 updates an epoch. BatchNorm has
+// its turn in kResNet.
+const Arguments kViT = {"--arch", "vit_tiny", "--image-size", "16", "--patch-size", "8",
+                        "--dropout", "0.1", "--drop-path", "0.1", "--batch-size", "12",
+                        "--max-samples", "72", "--max-eval-samples", "24", "--epochs", "3",
+                        "--ema", "0.9", "--clip-grad", "1", "--log-every", "1", "-q"};
+const Arguments kResNet = {"--arch", "resnet18", "--image-size", "16", "--batch-size", "10",
+                           "--shards", "4", "--accumulate", "2", "--optimizer", "sgd", "--lr",
+                           "0.01", "--max-samples", "80", "--max-eval-samples", "24", "--epochs",
+                           "2", "--log-every", "1", "-q"};
+
+class Proofs : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    scratch_ = new Scratch;
+    unstopped_ = *scratch_ / "unstopped";
+    const Outcome outcome = train(*scratch_, kViT + Arguments{"--work-dir", unstopped_});
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+  }
+  static void TearDownTestSuite() { delete scratch_; }
+
+  void TearDown() override {
+    // Each run holds several checkpoints of 60 MB.
+    for (const auto& entry : std::filesystem::directory_iterator(scratch_->path())) {
+      if (entry.path() != unstopped_) std::filesystem::remove_all(entry.path());
+    }
+  }
+
+  // `run` ended with the bits of the unstopped one, evaluations included.
+  static void expect_unstopped(const std::string& run) {
+    EXPECT_EQ(ledger_digest(run), ledger_digest(unstopped_));
+    EXPECT_EQ(checkpoint_digest(last_checkpoint(run)),
+              checkpoint_digest(last_checkpoint(unstopped_)));
+  }
+  // The same for the training part alone.
+  static void expect_same_training(const std::string& run) {
+    EXPECT_EQ(ledger_digest(run), ledger_digest(unstopped_));
+    EXPECT_EQ(training_digest(last_checkpoint(run)), training_digest(last_checkpoint(unstopped_)));
+  }
+  static std::string run_of(const std::string& name, const Arguments& arguments) {
+    const std::string run = *scratch_ / name;
+    const Outcome outcome = train(*scratch_, arguments + Arguments{"--work-dir", run});
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return run;
+  }
+
+  static Scratch* scratch_;
+  static std::string unstopped_;
+};
+Scratch* Proofs::scratch_ = nullptr;
+std::string Proofs::unstopped_;
+
+TEST_F(Proofs, StoppedByATermSignalInTheMiddleOfAnEpochAndResumed) {
+  const std::string run = *scratch_ / "stopped";
+  const Outcome stopped =
+      train_and_signal(*scratch_, kViT + Arguments{"--work-dir", run}, run, 8, SIGTERM);
+  EXPECT_EQ(stopped.code, 75) << stopped.err;
+  const Outcome resumed = train(*scratch_, {"--resume-from", run, "-q"});
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+  expect_unstopped(run);
+}
+
+TEST_F(Proofs, KilledWhileSavingBesideTrainingAndResumed) {
+  const std::string run = *scratch_ / "killed";
+  const Outcome killed = train_and_signal(
+      *scratch_, kViT + Arguments{"--work-dir", run, "--save-every-updates", "2"}, run, 11, SIGKILL);
+  EXPECT_EQ(killed.code, 128 + SIGKILL);
+  const Outcome resumed = train(*scratch_, {"--resume-from", run, "-q", "--save-every-updates", "0"});
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+  expect_unstopped(run);
+}
+
+TEST_F(Proofs, ResumedFromAnOlderCheckpointSetsLaterOnesAside) {
+  const std::string run = run_of("rewound", kViT);
+  const auto before = checkpoints(run);
+  const Outcome resumed = train(*scratch_, {"--resume-from", run + "/<ep1>", "-q"});
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+  expect_unstopped(run);
+  EXPECT_EQ(checkpoints(run).size(), before.size());
+  EXPECT_TRUE(std::filesystem::exists(std::filesystem::path(run) / "superseded" /
+                                      before.back().filename()));
+  EXPECT_EQ(read_file(std::filesystem::path(run) / "valid.tsv"),
+            read_file(std::filesystem::path(unstopped_) / "valid.tsv"));
+}
+
+TEST_F(Proofs, ResumedIntoAnotherDirectoryRepeatsTheRest) {
+  const std::string run = *scratch_ / "replayed";
+  const Outcome resumed = train(
+      *scratch_, {"--resume-from", unstopped_ + "/<ep2>", "--work-dir", run, "-q"});
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+  expect_unstopped(run);
+}
+
+TEST_F(Proofs, SameCommandTwice) { expect_unstopped(run_of("again", kViT)); }
+
+TEST_F(Proofs, OneAndThreeThreads) {
+  expect_unstopped(run_of("one", kViT + Arguments{"--jobs", "1"}));
+  expect_same_training(run_of("three", kViT + Arguments{"--jobs", "3", "--workers", "0"}));
+}
+
+TEST_F(Proofs, ValidationEverySecondUpdateAndNone) {
+  expect_same_training(run_of("often", kViT + Arguments{"--val-every-updates", "2"}));
+  expect_same_training(run_of("never", kViT + Arguments{"--no-validate"}));
+}
+
+TEST_F(Proofs, SynchronousSaves) {
+  expect_same_training(run_of("sync", kViT + Arguments{"--sync-save"}));
+}
+
+TEST_F(Proofs, ResNetWithBatchNormAndAccumulationStoppedAndResumed) {
+  const std::string whole = run_of("resnet", kResNet);
+  const std::string run = *scratch_ / "resnet-stopped";
+  const Outcome stopped = train_and_signal(
+      *scratch_, kResNet + Arguments{"--work-dir", run, "--jobs", "1"}, run, 2, SIGUSR1);
+  EXPECT_EQ(stopped.code, 75) << stopped.err;
+  const Outcome resumed = train(*scratch_, {"--resume-from", run + "/<last>", "-q", "--jobs", "3"});
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_EQ(ledger_digest(run), ledger_digest(whole));
+  EXPECT_EQ(checkpoint_digest(last_checkpoint(run)), checkpoint_digest(last_checkpoint(whole)));
+}
+
+TEST_F(Proofs, EvaluationOfEachEpochEqualsTrainingAtAnyBatchSize) {
+  for (const char* batch : {"1", "64"}) {
+    const Outcome outcome = eval(
+        *scratch_, {unstopped_, "--all", "--compare-origin", "--batch-size", batch});
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr("3 of 3 evaluations equal"));
+  }
+}
+
+TEST_F(Proofs, ChangedEvaluationIsSaidToDifferAndWhy) {
+  const Outcome outcome = eval(
+      *scratch_, {unstopped_ + "/<last>", "--compare-origin", "--max-eval-samples", "16"});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("max-eval-samples is 16, was 24"));
+}
+
+TEST_F(Proofs, AnotherSeedGivesOtherBits) {
+  // Without this one, everything above could pass because nothing ever changes.
+  const std::string run = run_of("seed", kViT + Arguments{"--seed", "1"});
+  EXPECT_NE(ledger_digest(run), ledger_digest(unstopped_));
+  EXPECT_NE(training_digest(last_checkpoint(run)), training_digest(last_checkpoint(unstopped_)));
+}
+
+}  // namespace
+}  // namespace reprise::training

@@ -1,0 +1,182 @@
+// What bad input gets: a message with the next act, the right exit code, and nothing lost.
+#include "tests/train/training.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace reprise::training {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+namespace fs = std::filesystem;
+
+const Arguments kTiny = {"--arch", "vit_tiny", "--image-size", "16", "--patch-size", "8",
+                         "--batch-size", "8", "--max-samples", "16", "--max-eval-samples", "8",
+                         "--epochs", "1", "-q"};
+
+class Refusals : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    scratch_ = new Scratch;
+    run_ = *scratch_ / "run";
+    const Outcome outcome = train(*scratch_, kTiny + Arguments{"--work-dir", run_});
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+  }
+  static void TearDownTestSuite() { delete scratch_; }
+
+  static void expect(const Arguments& arguments, int code, const std::string& text) {
+    const Outcome outcome = train(*scratch_, arguments);
+    EXPECT_EQ(outcome.code, code) << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr(text));
+  }
+
+  static Scratch* scratch_;
+  static std::string run_;
+};
+Scratch* Refusals::scratch_ = nullptr;
+std::string Refusals::run_;
+
+TEST_F(Refusals, ExistingRunDirectoryIsNeverOverwritten) {
+  const std::string before = read_file(fs::path(run_) / "ledger.jsonl");
+  const Outcome outcome = train(*scratch_, kTiny + Arguments{"--work-dir", run_});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("--resume-from"));
+  EXPECT_EQ(read_file(fs::path(run_) / "ledger.jsonl"), before);
+}
+
+TEST_F(Refusals, MissingDataLeavesNoRunDirectory) {
+  const std::string run = *scratch_ / "none";
+  expect({"--data", "no/such/folder", "--work-dir", run}, 10, "no/such/folder");
+  EXPECT_FALSE(fs::exists(run));
+}
+
+TEST_F(Refusals, MisspeltOptionAndKey) {
+  expect({"--batchsize", "3"}, 2, "--batch-size");
+  write_file(*scratch_ / "bad.toml", "batch_size = 3\n");
+  expect({"--config", "bad.toml"}, 2, "bad.toml:1: unknown key 'batch_size'; did you mean batch-size?");
+  expect({"--config", "missing.toml"}, 10, "missing.toml");
+}
+
+TEST_F(Refusals, ResumingWithAnotherSeed) {
+  expect({"--resume-from", run_, "--seed", "5"}, 15, "seed = 5, was 0");
+}
+
+TEST_F(Refusals, ResumingWithAnotherSeedIsPossibleWhenAskedFor) {
+  const std::string copy = *scratch_ / "allowed";
+  const Outcome outcome =
+      train(*scratch_, {"--resume-from", run_, "--seed", "5", "--epochs", "2", "--work-dir", copy,
+                        "--allow-config-change"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("changed option: seed = 5, was 0"),
+                                 HasSubstr("changed option: epochs = 2, was 1")));
+}
+
+TEST_F(Refusals, WrongResumeFrom) {
+  expect({"--resume-from", "nowhere"}, 10, "nowhere");
+  expect({"--resume-from", run_ + "/<ep7>"}, 10, "ep7");
+  expect({"--resume-from", run_, "--load-from", run_}, 2, "give one of them");
+  write_file(*scratch_ / "garbage.h5", std::string(5000, 'x'));
+  EXPECT_NE(train(*scratch_, {"--resume-from", "garbage.h5"}).code, 0);
+}
+
+TEST_F(Refusals, TruncatedCheckpointIsNotResumed) {
+  const std::string copy = *scratch_ / "truncated";
+  fs::copy(run_, copy, fs::copy_options::recursive);
+  const fs::path file = last_checkpoint(copy);
+  fs::resize_file(file, fs::file_size(file) - 4096);
+  const Outcome outcome = train(*scratch_, {"--resume-from", file.string()});
+  EXPECT_EQ(outcome.code, 12) << outcome.err;
+}
+
+TEST_F(Refusals, LoadingWeightsOfAnotherNetworkReportsKeys) {
+  const Arguments resnet = {"--arch", "resnet18", "--image-size", "16", "--max-samples", "16",
+                            "--batch-size", "8", "--epochs", "1", "--load-from", run_, "--work-dir",
+                            *scratch_ / "other"};
+  expect(resnet, 15, "--no-strict");
+}
+
+TEST_F(Refusals, WeightsLoadIntoANewRun) {
+  const std::string run = *scratch_ / "loaded";
+  const Outcome outcome =
+      train(*scratch_, kTiny + Arguments{"--load-from", run_, "--work-dir", run, "-v"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(read_file(fs::path(run) / "train.log"), HasSubstr("start: weights of"));
+}
+
+TEST_F(Refusals, LedgerThatWasEditedIsNotContinued) {
+  const std::string copy = *scratch_ / "edited";
+  fs::copy(run_, copy, fs::copy_options::recursive);
+  std::string text = read_file(fs::path(copy) / "ledger.jsonl");
+  text[text.find("\"loss\"") + 12] ^= 1;
+  write_file(fs::path(copy) / "ledger.jsonl", text);
+  const Outcome outcome = train(*scratch_, {"--resume-from", copy, "--epochs", "2",
+                                            "--allow-config-change"});
+  EXPECT_EQ(outcome.code, 12) << outcome.err;
+}
+
+TEST_F(Refusals, ImagesThatDoNotDecodeStopTheRunOrAreNamedAndSkipped) {
+  const fs::path cifar = cifar_images(5);
+  if (cifar.empty()) GTEST_SKIP() << "no CIFAR-10 archive in " << REPRISE_SHARED_DIR;
+  const fs::path data = scratch_->path() / "images";
+  fs::copy(cifar, data, fs::copy_options::recursive);
+  write_file(data / "train" / "cat" / "broken.jpg", "no picture");
+  const Arguments arguments = {"--data", data.string(), "--arch", "vit_tiny", "--patch-size", "16",
+                               "--batch-size", "10", "--epochs", "1", "--work-dir"};
+  expect(arguments + Arguments{*scratch_ / "stops"}, 13, "broken.jpg");
+  const Outcome skipped =
+      train(*scratch_, arguments + Arguments{*scratch_ / "skips", "--skip-bad"});
+  EXPECT_EQ(skipped.code, 0) << skipped.err;
+  EXPECT_THAT(skipped.err, AllOf(HasSubstr("1 image left out"), HasSubstr("broken.jpg")));
+}
+
+TEST_F(Refusals, DirectoryThatCannotBeWritten) {
+  // sysfs refuses new directories to everybody, root included.
+  expect(kTiny + Arguments{"--work-dir", "/sys/run"}, 11, "/sys/run");
+}
+
+TEST_F(Refusals, FullDiskEndsTheRunAndLeavesNoHalfCheckpoint) {
+  const std::string run = *scratch_ / "full";
+  const Outcome outcome = train_with_file_limit(
+      *scratch_, kTiny + Arguments{"--work-dir", run}, std::uint64_t{1} << 20);
+  EXPECT_EQ(outcome.code, 11) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("checkpoints"));
+  EXPECT_TRUE(fs::is_empty(fs::path(run) / "checkpoints"));
+}
+
+TEST_F(Refusals, BatchLargerThanTheData) {
+  expect(kTiny + Arguments{"--batch-size", "32", "--work-dir", *scratch_ / "large"}, 2,
+         "lower the batch size");
+}
+
+TEST_F(Refusals, DivergingLossStopsBeforeTheFirstBadUpdate) {
+  const std::string run = *scratch_ / "diverging";
+  const Outcome outcome =
+      train(*scratch_, kTiny + Arguments{"--epochs", "4", "--max-loss", "1e-9", "--work-dir", run});
+  EXPECT_EQ(outcome.code, 1) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("three updates in a row"));
+  const Outcome resumed = train(*scratch_, {"--resume-from", run, "--max-loss", "0", "-q"});
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+  // The state that was saved is the one before the first bad update: nothing is missing.
+  const std::string whole = *scratch_ / "whole";
+  ASSERT_EQ(train(*scratch_, kTiny + Arguments{"--epochs", "4", "--work-dir", whole}).code, 0);
+  EXPECT_EQ(ledger_digest(run), ledger_digest(whole));
+}
+
+TEST_F(Refusals, PrintedConfigurationIsLoadable) {
+  const Outcome printed = train(*scratch_, kTiny + Arguments{"--print-config"});
+  EXPECT_EQ(printed.code, 0);
+  write_file(*scratch_ / "printed.toml", printed.out);
+  EXPECT_EQ(train(*scratch_, {"--config", "printed.toml", "--print-config"}).out, printed.out);
+}
+
+TEST_F(Refusals, ListsSayWhatThereIs) {
+  for (const char* what : {"arch", "optimizer", "schedule", "data", "mode"}) {
+    const Outcome outcome = train(*scratch_, {"--list", what});
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_FALSE(outcome.out.empty());
+  }
+}
+
+}  // namespace
+}  // namespace reprise::training

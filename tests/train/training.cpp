@@ -1,0 +1,197 @@
+#include "tests/train/training.h"
+
+#include "ckpt/base/sha256.h"
+#include "ckpt/store/load.h"
+#include "ckpt/store/reference.h"
+#include "ckpt/store/run_directory.h"
+#include "ckpt/store/save.h"
+
+#include <gtest/gtest.h>
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <fstream>
+#include <iterator>
+#include <thread>
+
+namespace reprise::training {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Process {
+  pid_t pid = 0;
+  fs::path out, err;
+};
+
+Process start(const Scratch& scratch, const char* binary, const Arguments& arguments,
+              rlim_t file_limit = RLIM_INFINITY) {
+  static int number = 0;
+  const std::string name = "process-" + std::to_string(++number);
+  Process process{0, scratch / (name + ".out"), scratch / (name + ".err")};
+  std::vector<std::string> words = {binary};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  process.pid = fork();
+  if (process.pid == 0) {
+    if (chdir(scratch.path().c_str()) != 0) _exit(126);
+    const auto redirect = [](const fs::path& path, int descriptor) {
+      dup2(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644), descriptor);
+    };
+    if (file_limit != RLIM_INFINITY) {
+      const rlimit limit{file_limit, file_limit};
+      if (setrlimit(RLIMIT_FSIZE, &limit) != 0) _exit(126);
+      std::signal(SIGXFSZ, SIG_IGN);  // the write fails instead
+    }
+    redirect(process.out, STDOUT_FILENO);
+    redirect(process.err, STDERR_FILENO);
+    execv(binary, argv.data());
+    _exit(127);
+  }
+  return process;
+}
+
+Outcome finish(const Process& process) {
+  int status = 0;
+  waitpid(process.pid, &status, 0);
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read_file(process.out),
+          read_file(process.err)};
+}
+
+bool has_row(const fs::path& table, std::uint64_t update) {
+  if (!fs::exists(table)) return false;
+  return read_file(table).find("\n" + std::to_string(update) + "\t") != std::string::npos;
+}
+
+std::string digest_of(Checkpoint checkpoint) {
+  checkpoint.uuid = Uuid::from_url_name("blank");
+  checkpoint.run.reset();
+  checkpoint.parents.clear();
+  checkpoint.fingerprint.reset();
+  const Scratch scratch;
+  const fs::path file = scratch / "blank.h5";
+  store::save_as(checkpoint, file);
+  return sha256_file(file).hex();
+}
+
+}  // namespace
+
+Scratch::Scratch() {
+  std::string name = (fs::temp_directory_path() / "reprise-train-XXXXXX").native();
+  if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp");
+  path_ = fs::canonical(name);
+}
+
+Scratch::~Scratch() {
+  std::error_code ignored;
+  fs::remove_all(path_, ignored);
+}
+
+Arguments operator+(Arguments first, const Arguments& second) {
+  first.insert(first.end(), second.begin(), second.end());
+  return first;
+}
+
+Outcome train(const Scratch& scratch, const Arguments& arguments) {
+  return finish(start(scratch, REPRISE_BIN_TRAIN, arguments));
+}
+
+Outcome train_with_file_limit(const Scratch& scratch, const Arguments& arguments,
+                              std::uint64_t limit_bytes) {
+  return finish(start(scratch, REPRISE_BIN_TRAIN, arguments, limit_bytes));
+}
+
+Outcome eval(const Scratch& scratch, const Arguments& arguments) {
+  return finish(start(scratch, REPRISE_BIN_EVAL, arguments));
+}
+
+Outcome train_and_signal(const Scratch& scratch, const Arguments& arguments, const std::string& run,
+                         std::uint64_t update, int signal) {
+  const Process process = start(scratch, REPRISE_BIN_TRAIN, arguments);
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::minutes(2);
+  while (!has_row(fs::path(run) / "train.tsv", update)) {
+    if (waitpid(process.pid, nullptr, WNOHANG) != 0 ||
+        std::chrono::steady_clock::now() > give_up) {
+      ADD_FAILURE() << "ended before update " << update << ": " << read_file(process.err);
+      break;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  kill(process.pid, signal);
+  return finish(process);
+}
+
+std::string checkpoint_digest(const fs::path& file) { return digest_of(store::load(file.string())); }
+
+std::string training_digest(const fs::path& file) {
+  Checkpoint checkpoint = store::load(file.string());
+  checkpoint.metrics = Json::object();
+  for (const char* key : {"validate", "val-every", "val-every-updates", "val-begin", "async-save",
+                          "derived", "workers", "max-updates", "log-every"}) {
+    checkpoint.config.erase(key);
+  }
+  return digest_of(std::move(checkpoint));
+}
+
+std::string ledger_digest(const fs::path& run) { return sha256_file(run / "ledger.jsonl").hex(); }
+
+fs::path last_checkpoint(const fs::path& run) { return store::resolve(run.string() + "/<last>"); }
+
+std::vector<fs::path> checkpoints(const fs::path& run) {
+  std::vector<fs::path> out;
+  for (const auto& entry : store::RunDirectory::open(run).list()) out.push_back(entry.path);
+  return out;
+}
+
+std::string read_file(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+void write_file(const fs::path& path, const std::string& text) {
+  std::ofstream(path, std::ios::binary) << text;
+}
+
+fs::path cifar_images(int per_class) {
+  const fs::path archive = fs::path(REPRISE_SHARED_DIR) / "data" / "cifar10-images.tar.gz";
+  if (!fs::exists(archive)) return {};
+  const fs::path whole = fs::path(REPRISE_BUILD_DIR) / "cifar10-images";
+  if (!fs::exists(whole / "complete")) {
+    fs::create_directories(whole);
+    const std::string command = "tar -xzf '" + archive.string() + "' -C '" + whole.string() + "'";
+    if (std::system(command.c_str()) != 0) throw std::runtime_error(command);
+    write_file(whole / "complete", "");
+  }
+  fs::path root = whole;
+  if (!fs::exists(root / "train")) {
+    for (const auto& entry : fs::directory_iterator(whole)) {
+      if (fs::exists(entry.path() / "train")) root = entry.path();
+    }
+  }
+  const fs::path part = fs::path(REPRISE_BUILD_DIR) / ("cifar10-part-" + std::to_string(per_class));
+  if (fs::exists(part / "complete")) return part;
+  for (const char* split : {"train", "test"}) {
+    const int limit = std::string(split) == "train" ? per_class : per_class / 5;
+    for (const auto& folder : fs::directory_iterator(root / split)) {
+      std::vector<fs::path> files;
+      for (const auto& file : fs::directory_iterator(folder)) files.push_back(file.path());
+      std::sort(files.begin(), files.end());
+      files.resize(std::min<std::size_t>(files.size(), static_cast<std::size_t>(limit)));
+      const fs::path target = part / split / folder.path().filename();
+      fs::create_directories(target);
+      for (const fs::path& file : files) {
+        fs::copy_file(file, target / file.filename(), fs::copy_options::overwrite_existing);
+      }
+    }
+  }
+  write_file(part / "complete", "");
+  return part;
+}
+
+}  // namespace reprise::training

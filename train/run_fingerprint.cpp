@@ -1,0 +1,83 @@
+#include "train/run_fingerprint.h"
+
+#include "ckpt/base/error.h"
+#include "ckpt/base/file.h"
+#include "engine/determinism/determinism.h"
+#include "repro/fingerprint/fingerprint.h"
+#include "repro/snapshot/snapshot.h"
+
+#include <fstream>
+#include <iterator>
+
+namespace reprise::train {
+namespace {
+
+// The command line of this process, as the kernel keeps it.
+std::vector<std::string> own_command() {
+  std::ifstream file("/proc/self/cmdline", std::ios::binary);
+  const std::string all{std::istreambuf_iterator<char>(file), {}};
+  std::vector<std::string> words;
+  for (std::size_t at = 0; at < all.size();) {
+    const std::size_t end = std::min(all.find('\0', at), all.size());
+    words.push_back(all.substr(at, end - at));
+    at = end + 1;
+  }
+  return words;
+}
+
+fingerprint::DataDigest data_digest(std::string name, std::string path, std::uint64_t samples,
+                                    const std::string& digest) {
+  return {std::move(name), std::move(path), samples, 0, Digest::from_hex(digest)};
+}
+
+void write_snapshot(const std::filesystem::path& run, const fingerprint::CodeState& code,
+                    RunLog& log) {
+  const std::filesystem::path target = run / fingerprint::kSnapshotName;
+  try {
+    const snapshot::Snapshot written = snapshot::write(code, target);
+    fingerprint::add_byproduct(run, fingerprint::kSnapshotName, written.sha256,
+                               {{"tree", written.tree}, {"files", written.files}});
+  } catch (const Error& error) {
+    if (error.code() != Code::kNo) throw;
+    log.warn(fmt::format("no snapshot of the code: {}", error.what()));
+  }
+}
+
+}  // namespace
+
+RunFingerprint::RunFingerprint(const std::filesystem::path& run, const FingerprintFacts& facts,
+                               RunLog& log)
+    : run_(run) {
+  const Config& config = facts.config;
+  fingerprint::Options options;
+  options.command = own_command();
+  options.configuration = to_json(config);
+  options.seeds = {{"seed", config.seed}};
+  options.determinism = engine::determinism_state(facts.device);
+  options.data.push_back(data_digest("train", config.data, facts.facts.train_samples,
+                                     facts.facts.train_digest));
+  if (facts.facts.val_samples > 0) {
+    options.data.push_back(data_digest("val", config.val_data.empty() ? config.data : config.val_data,
+                                       facts.facts.val_samples, facts.facts.val_digest));
+  }
+  options.code_options.leave_out.push_back(run);
+  const fingerprint::Fingerprint captured = fingerprint::capture(options);
+  digest_ = sha256(dump_json(captured.statement));
+
+  fingerprint::Record record;
+  if (!facts.resumed_from.empty()) {
+    record.kind = "resume";
+    record.details = {{"resumed_from", facts.resumed_from}};
+  }
+  const bool first = !std::filesystem::exists(run / fingerprint::kFileName);
+  id_ = fingerprint::record(run, captured, record);
+  if (first && captured.code && !captured.code->bare) write_snapshot(run, *captured.code, log);
+}
+
+void RunFingerprint::finish(int exit_code) {
+  fingerprint::finish(run_, id_, exit_code,
+                      std::chrono::duration<double>(std::chrono::steady_clock::now() - start_)
+                          .count());
+}
+
+}  // namespace reprise::train

@@ -1,0 +1,44 @@
+// What a run was made of, written into its directory: fingerprint.json and snapshot.zip.
+#pragma once
+
+#include "train/config.h"
+#include "train/data_facts.h"
+#include "train/run_log.h"
+
+#include <c10/core/Device.h>
+
+#include <chrono>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+namespace reprise::train {
+
+struct FingerprintFacts {
+  const Config& config;
+  const DataFacts& facts;
+  c10::Device device;
+  std::string resumed_from;  // empty: a new run
+};
+
+// One record of this process, from its start to its end. Destroyed without finish(), the record
+// has no end: the process died.
+class RunFingerprint {
+ public:
+  // Captures and records. The first process of a run also writes the snapshot of the working copy
+  // it runs in, if it is one; a snapshot that cannot be made (too large, a secret) is said in the
+  // log and left out. Errors: kIo; kCorrupt for a fingerprint.json that is there and damaged.
+  RunFingerprint(const std::filesystem::path& run, const FingerprintFacts& facts, RunLog& log);
+
+  // Digest of the statement as this process captured it.
+  const Digest& digest() const { return digest_; }
+  void finish(int exit_code);
+
+ private:
+  std::filesystem::path run_;
+  std::string id_;
+  Digest digest_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace reprise::train
