@@ -1,6 +1,7 @@
 #include "engine/models/layers.h"
 
 #include "ckpt/base/error.h"
+#include "engine/models/linear_product.h"
 #include "engine/random/stream.h"
 
 #include <ATen/ATen.h>
@@ -33,8 +34,8 @@ Linear::Linear(Layout& layout, const std::string& name, std::int64_t in, std::in
       bias_(layout.parameter(name + ".bias", {out}, bias)) {}
 
 at::Tensor Linear::operator()(const Weights& weights, const at::Tensor& x, const Pass& pass) const {
-  return at::linear(cast(x, pass), cast(weights.parameter(weight_), pass),
-                    cast(weights.parameter(bias_), pass));
+  return linear_product(cast(x, pass), cast(weights.parameter(weight_), pass),
+                        cast(weights.parameter(bias_), pass));
 }
 
 Convolution::Convolution(Layout& layout, const std::string& name, std::int64_t in,

@@ -2,6 +2,7 @@
 
 #include "ckpt/base/error.h"
 #include "engine/models/checkpointed.h"
+#include "engine/models/linear_product.h"
 
 #include <ATen/ATen.h>
 #include <fmt/core.h>
@@ -158,7 +159,7 @@ class Vit : public Network {
             .reshape({batch, rows * columns, options().channels * patch * patch})
             .to(pass.compute_type);
     const at::Tensor weight = w.parameter(patch_weight_).view({shape_.width, -1});
-    const at::Tensor tokens = at::linear(patches, weight.to(pass.compute_type),
+    const at::Tensor tokens = linear_product(patches, weight.to(pass.compute_type),
                                          w.parameter(patch_bias_).to(pass.compute_type));
     const at::Tensor& stored = w.parameter(pos_embed_);
     const at::Tensor positions = rows == side_ && columns == side_
