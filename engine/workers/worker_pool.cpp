@@ -5,7 +5,8 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 
-#include <algorithm>
+#include <malloc.h>
+
 #include <condition_variable>
 #include <exception>
 #include <mutex>
@@ -20,6 +21,23 @@ void prepare_compute_thread() {
   at::set_num_threads(1);
   at::globalContext().setFlushDenormal(true);
 }
+
+namespace {
+
+// Activations come and go by the megabyte. Given back to the system each time, they would cost a
+// page fault per 4 KiB on the next use: 5 % of the CPU time of a small ResNet's update.
+void keep_freed_memory() {
+  constexpr int kMiB = 1 << 20;
+  static const bool kDone = [] {
+    ::mallopt(M_MMAP_THRESHOLD, 32 * kMiB);  // the most that glibc takes
+    ::mallopt(M_TRIM_THRESHOLD, 2047 * kMiB);
+    ::mallopt(M_TOP_PAD, 64 * kMiB);
+    return true;
+  }();
+  static_cast<void>(kDone);
+}
+
+}  // namespace
 
 struct WorkerPool::State {
   std::mutex mutex;
@@ -68,6 +86,7 @@ struct WorkerPool::State {
 };
 
 WorkerPool::WorkerPool(unsigned threads) : state_(std::make_unique<State>()) {
+  keep_freed_memory();
   prepare_compute_thread();
   const unsigned wanted = threads == 0 ? available_cores() : threads;
   state_->threads.reserve(wanted - 1);

@@ -13,7 +13,8 @@ namespace reprise::engine {
 // Every thread of the pool, the caller of run() included, has LibTorch's intra-op parallelism
 // set to one thread (a backward pass on CPU stays in the thread that asked for it) and
 // flushes denormal numbers to zero. The first pool of a process sets LibTorch's process-wide
-// thread counts to one: make it before any tensor work.
+// thread counts to one, and has the C library keep freed memory for the next update: make it
+// before any tensor work.
 //
 // run() is called by one thread at a time and not from inside a piece.
 class WorkerPool {

@@ -1,0 +1,59 @@
+#include "engine/workers/worker_pool.h"
+
+#include <ATen/Parallel.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <stdexcept>
+#include <vector>
+
+namespace reprise::engine {
+namespace {
+
+TEST(WorkerPool, RunsEveryPieceOnceOnAnyNumberOfThreads) {
+  for (const unsigned threads : {1U, 2U, 5U}) {
+    WorkerPool pool(threads);
+    EXPECT_EQ(pool.threads(), threads);
+    for (const std::size_t count : {0U, 1U, 3U, 1000U}) {
+      std::vector<std::atomic<int>> runs(count);
+      pool.run(count, [&](std::size_t piece) { ++runs[piece]; });
+      for (const auto& one : runs) EXPECT_EQ(one, 1);
+    }
+  }
+}
+
+TEST(WorkerPool, EveryThreadHasOneIntraOpThread) {
+  WorkerPool pool(3);
+  std::atomic<int> wrong = 0;
+  pool.run(30, [&](std::size_t) { wrong += at::get_num_threads() != 1; });
+  EXPECT_EQ(wrong, 0);
+}
+
+TEST(WorkerPool, FlushesDenormalsInEveryThread) {
+  WorkerPool pool(3);
+  std::atomic<int> kept = 0;
+  pool.run(30, [&](std::size_t) {
+    volatile float tiny = 1e-38F;
+    tiny = tiny * 0.01F;
+    kept += tiny != 0;
+  });
+  EXPECT_EQ(kept, 0);
+}
+
+TEST(WorkerPool, AnExceptionComesOutAndThePoolGoesOn) {
+  WorkerPool pool(2);
+  std::atomic<int> started = 0;
+  EXPECT_THROW(pool.run(1000,
+                        [&](std::size_t) {
+                          ++started;
+                          throw std::runtime_error("one");
+                        }),
+               std::runtime_error);
+  EXPECT_LE(started, 2);
+  std::atomic<int> done = 0;
+  pool.run(10, [&](std::size_t) { ++done; });
+  EXPECT_EQ(done, 10);
+}
+
+}  // namespace
+}  // namespace reprise::engine
