@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # ./run lint: what a machine can say about style and faults. --fix formats instead of complaining;
+# --since COMMIT gives clang-tidy only the sources that changed since then;
 # --no-tidy leaves out clang-tidy (minutes); --all gives it tests, and the rooms that use LibTorch,
 # too (whose headers cost it 10 s a file).
 # shellcheck disable=SC2317  # the check_ functions are called through check
@@ -8,14 +9,20 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/common.sh
 source scripts/common.sh
 
-fix=0 tidy=1 everything=0
-for argument in "$@"; do
-  case $argument in
+fix=0 tidy=1 everything=0 since=
+while (($#)); do
+  case $1 in
     --fix) fix=1 ;;
     --no-tidy) tidy=0 ;;
     --all) everything=1 ;;
-    *) die 2 "lint takes --fix, --no-tidy, --all; not '$argument'" ;;
+    --since)
+      since=${2:-}
+      git rev-parse --quiet --verify "$since^{commit}" >/dev/null || die 2 "no commit '$since'"
+      shift
+      ;;
+    *) die 2 "lint takes --fix, --no-tidy, --all, --since COMMIT; not '$1'" ;;
   esac
+  shift
 done
 
 install_packages "${build_packages[@]}" "${lint_packages[@]}"
@@ -67,7 +74,13 @@ check_tidy() {
     [[ -n ${REPRISE_LIBTORCH:-} ]] || install_python
   fi
   configure "$preset"
-  run-clang-tidy -quiet -p "build/$preset" -j "$jobs" "$pattern" >"build/$preset/tidy.log" 2>&1 || {
+  local chosen=("$pattern")
+  if [[ -n $since ]]; then
+    mapfile -t chosen < <(git diff --name-only --diff-filter=d "$since" -- '*.cpp' |
+      sed "s|.*|$PWD/&|" | grep -E "$pattern")
+    ((${#chosen[@]})) || return 0
+  fi
+  run-clang-tidy -quiet -p "build/$preset" -j "$jobs" "${chosen[@]}" >"build/$preset/tidy.log" 2>&1 || {
     grep -E '(warning|error):' "build/$preset/tidy.log" | sort -u >&2
     say "the whole report: build/$preset/tidy.log"
     return 1
