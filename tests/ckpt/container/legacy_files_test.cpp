@@ -1,12 +1,15 @@
 // Every file that the real PyTorch wrote gives the tree it was written from.
 #include "tests/ckpt/container/legacy_files.h"
 #include "ckpt/base/error.h"
+#include "ckpt/base/file.h"
 #include "ckpt/container/canonical.h"
 #include "ckpt/container/pth_legacy.h"
 #include "ckpt/container/pth_tar.h"
 #include "ckpt/container/pth_zip.h"
 
 #include <gtest/gtest.h>
+
+#include <cstdlib>
 
 namespace reprise::container {
 namespace {
@@ -17,10 +20,9 @@ Document open_as(const std::string& container, const std::filesystem::path& path
   return open_pth_zip(path);
 }
 
-TEST(LegacyFiles, EachGivesItsCanonicalTree) {
-  const std::filesystem::path folder = std::filesystem::path(REPRISE_SHARED_DIR) / "legacy";
-  if (!std::filesystem::exists(folder))
-    GTEST_SKIP() << folder << " is missing; set REPRISE_SHARED_DIR";
+const std::filesystem::path kShared = std::filesystem::path(REPRISE_SHARED_DIR) / "legacy";
+
+void expect_trees(const std::filesystem::path& folder) {
   std::size_t compared = 0;
   for (const LegacyFile& file : legacy_files(folder)) {
     if (file.container == "safetensors") continue;
@@ -41,6 +43,33 @@ TEST(LegacyFiles, EachGivesItsCanonicalTree) {
   }
   EXPECT_GT(compared, 100u);
 }
+
+TEST(LegacyFiles, EachGivesItsCanonicalTree) {
+  if (!std::filesystem::exists(kShared))
+    GTEST_SKIP() << kShared << " is missing; set REPRISE_SHARED_DIR";
+  expect_trees(kShared);
+}
+
+// Other seeds: other values, shapes, names and epochs, made by the real PyTorch now.
+class OtherSeeds : public testing::TestWithParam<int> {};
+
+TEST_P(OtherSeeds, EachGivesItsCanonicalTree) {
+  if (!std::filesystem::exists(kShared) || !std::filesystem::exists(REPRISE_PYTHON)) {
+    GTEST_SKIP() << "needs " << kShared << " and " << REPRISE_PYTHON
+                 << ": ./run test installs Python";
+  }
+  std::string name = (std::filesystem::temp_directory_path() / "reprise-seed-XXXXXX").string();
+  const std::filesystem::path folder = mkdtemp(name.data());
+  const std::string command = std::string(REPRISE_PYTHON) + " -W ignore " +
+                              (kShared / "generate.py").string() + " " + folder.string() +
+                              " --seed " + std::to_string(GetParam()) + " > " +
+                              (folder / "log").string() + " 2>&1";
+  ASSERT_EQ(std::system(command.c_str()), 0) << read_text(folder / "log");
+  expect_trees(folder);
+  std::filesystem::remove_all(folder);
+}
+
+INSTANTIATE_TEST_SUITE_P(LegacyFilesSlow, OtherSeeds, testing::Values(2, 11, 47));
 
 }  // namespace
 }  // namespace reprise::container

@@ -1,0 +1,155 @@
+// Damaged and hostile .pth files: a typed error, never a crash, never silence about data.
+#include "ckpt/base/error.h"
+#include "ckpt/base/file.h"
+#include "ckpt/container/canonical.h"
+#include "ckpt/container/open.h"
+#include "ckpt/container/scan_file.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <string>
+
+namespace reprise::container {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::string_literals;
+
+const fs::path kContainers = fs::path(REPRISE_SHARED_DIR) / "legacy" / "containers";
+
+class PthHostile : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!fs::exists(kContainers))
+      GTEST_SKIP() << kContainers << " is missing; set REPRISE_SHARED_DIR";
+    std::string name = (fs::temp_directory_path() / "reprise-hostile-XXXXXX").string();
+    folder_ = mkdtemp(name.data());
+  }
+  void TearDown() override {
+    if (!folder_.empty()) fs::remove_all(folder_);
+  }
+
+  // The canonical JSON of a file with this content; what refusing it says in `refused_`.
+  std::string read(const std::string& bytes) {
+    const fs::path path = folder_ / "a.pth";
+    // Not write_text(): thousands of files need not survive a power cut.
+    std::ofstream(path, std::ios::binary) << bytes;
+    refused_.clear();
+    try {
+      return canonical_json(open(path).root);
+    } catch (const Error& error) {
+      EXPECT_TRUE(error.code() == Code::kCorrupt || error.code() == Code::kUnsupported ||
+                  error.code() == Code::kIncomplete)
+          << error.what();
+      refused_ = error.what();
+      return "";
+    }
+  }
+
+  // Replaces the only occurrences of `from`, of which there must be `count`.
+  static std::string replaced(std::string bytes, const std::string& from, const std::string& to,
+                              int count) {
+    int found = 0;
+    for (std::size_t at = bytes.find(from); at != std::string::npos;
+         at = bytes.find(from, at + to.size())) {
+      bytes.replace(at, from.size(), to);
+      ++found;
+    }
+    EXPECT_EQ(found, count);
+    return bytes;
+  }
+
+  fs::path folder_;
+  std::string refused_;
+};
+
+TEST_F(PthHostile, EveryTruncationIsRefused) {
+  for (const char* name : {"format/zip-one-tensor.pth", "format/legacy-one-tensor.pth"}) {
+    const std::string whole = read_text(kContainers / name);
+    ASSERT_NE(read(whole), "");
+    for (std::size_t length = 0; length < whole.size(); ++length) {
+      EXPECT_EQ(read(whole.substr(0, length)), "") << name << " cut to " << length;
+    }
+  }
+}
+
+TEST_F(PthHostile, NoFlippedByteOfAZipChangesWhatIsRead) {
+  const std::string whole = read_text(kContainers / "format/zip-one-tensor.pth");
+  const std::string content = read(whole);
+  for (std::size_t i = 0; i < whole.size(); ++i) {
+    std::string damaged = whole;
+    damaged[i] = static_cast<char>(damaged[i] ^ 0xFF);
+    const std::string seen = read(damaged);
+    // Padding, times and records that nobody reads may change; pickle and tensors may not.
+    EXPECT_TRUE(seen.empty() || seen == content) << "byte " << i << ": " << seen;
+  }
+}
+
+TEST_F(PthHostile, FlippedBytesOfLegacyAndTarNeverCrash) {
+  for (const char* name : {"format/legacy-one-tensor.pth", "old/tar-0.1.1.pth"}) {
+    const std::string whole = read_text(kContainers / name);
+    for (std::size_t i = 0; i < whole.size(); i += 3) {
+      std::string damaged = whole;
+      damaged[i] = static_cast<char>(damaged[i] ^ 0xFF);
+      read(damaged);
+    }
+  }
+}
+
+TEST_F(PthHostile, ATensorWhoseChecksumDiffersIsNamed) {
+  std::string bytes = read_text(kContainers / "format/zip-one-tensor.pth");
+  const std::size_t name = bytes.find("/data/0");
+  const std::size_t data = (name + 64) / 64 * 64;
+  bytes[data] = static_cast<char>(bytes[data] ^ 1);
+  EXPECT_EQ(read(bytes), "");
+  EXPECT_NE(refused_.find("data/0"), std::string::npos) << refused_;
+  EXPECT_NE(refused_.find("CRC-32"), std::string::npos) << refused_;
+}
+
+TEST_F(PthHostile, HeadersThatDisagreeAreRefused) {
+  std::string bytes = read_text(kContainers / "format/zip-one-tensor.pth");
+  bytes.replace(bytes.find("/data/0"), 7, "/data/1");  // the local header alone
+  EXPECT_EQ(read(bytes), "");
+  EXPECT_NE(refused_.find("disagree"), std::string::npos) << refused_;
+}
+
+TEST_F(PthHostile, NamesThatLeaveTheArchiveAreRefused) {
+  const std::string bytes = read_text(kContainers / "format/zip-one-tensor.pth");
+  for (const std::string& name : {"/../a/0"s, "/data//"s, "/\\data0"s, "/da\nta0"s}) {
+    EXPECT_EQ(read(replaced(bytes, "/data/0", name, 2)), "");
+  }
+}
+
+TEST_F(PthHostile, SomethingInFrontOfOrBehindAnArchiveIsRefused) {
+  const std::string bytes = read_text(kContainers / "format/zip-one-tensor.pth");
+  EXPECT_EQ(read("#!/bin/sh\n" + bytes), "");
+  EXPECT_EQ(read(bytes + "more"), "");
+  EXPECT_EQ(read(read_text(kContainers / "format/legacy-one-tensor.pth") + bytes), "");
+}
+
+TEST_F(PthHostile, AStorageThatDeclaresGigabytesIsRefusedWithoutThem) {
+  // 1.6 KB that declare 226 GB: a view that repeats one element.
+  const std::string bytes = read_text(kContainers / "format/legacy-one-tensor.pth");
+  const std::string small = "K\x03\x85";  // the shape (3,)
+  ASSERT_NE(bytes.find(small), std::string::npos);
+  std::string huge = bytes;
+  huge.replace(huge.find(small), small.size(), "\x8a\x05\x00\x00\x00\x00\x0e\x85"s);
+  EXPECT_EQ(read(huge), "");
+}
+
+TEST_F(PthHostile, ScanSeesWhatIsBehindADamagedDirectory) {
+  std::string bytes = read_text(kContainers / "format/zip-one-tensor.pth");
+  bytes.replace(bytes.find("ctorch._utils\n_rebuild_tensor_v2\n"), 33,
+                "cos\nsystem\n\x8c\x13"
+                "0123456789012345678N"s.substr(0, 33));
+  bytes.resize(bytes.size() - 30);
+  write_text(folder_ / "a.pth", bytes);
+  const FileScan scan = scan_file(folder_ / "a.pth");
+  EXPECT_EQ(scan.worst(), pickle::Verdict::kDangerous);
+  EXPECT_FALSE(scan.problems.empty());
+}
+
+}  // namespace
+}  // namespace reprise::container
