@@ -94,6 +94,9 @@ struct Config {
   std::int64_t eval_batch_size = 64;
 
   std::string device = "auto";
+  std::int64_t nproc = 1;
+  std::string amp = "none";
+  bool activation_checkpointing = false;
   bool ledger = true;
   std::int64_t ledger_tensors = 0;
   std::int64_t log_every = 10;

@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <span>
 
 namespace reprise::train {
 namespace {
@@ -27,30 +28,26 @@ double seconds_since(Clock::time_point start) {
 
 std::uint64_t number(std::int64_t value) { return static_cast<std::uint64_t>(value); }
 
-engine::ShardPlan shard_plan(const LoopParts& parts) {
-  engine::ShardPlan plan;
-  plan.batch = number(*parts.config.batch_size);
-  plan.shards = number(*parts.config.shards);
-  plan.accumulate = number(parts.config.accumulate);
-  plan.world = parts.communicator.world();
-  plan.rank = parts.communicator.rank();
-  plan.validate();
-  return plan;
-}
+// In the place of a signal's number.
+constexpr std::uint64_t kLate = 1000;
 
 class Loop {
  public:
   explicit Loop(const LoopParts& parts)
       : p_(parts),
         c_(parts.config),
-        plan_(shard_plan(parts)),
+        plan_(shard_plan(parts.config, parts.communicator)),
         updates_per_epoch_(parts.facts.train_samples / plan_.samples_per_update()),
         schedule_(make_schedule_checked()),
         target_(target_updates()),
         sampler_(number(c_.seed), parts.facts.train_samples, plan_.samples_per_update(),
                  cursor()),
-        step_({.plan = plan_, .seed = number(c_.seed), .sums = 1}, parts.network.layout(),
-              parts.device, parts.pool, parts.communicator) {}
+        step_({.plan = plan_,
+               .seed = number(c_.seed),
+               .sums = 1,
+               .activation_checkpointing = c_.activation_checkpointing,
+               .compute_type = c_.amp == "bf16" ? at::kBFloat16 : at::kFloat},
+              parts.network.layout(), parts.device, parts.pool, parts.communicator) {}
 
   LoopResult run();
 
@@ -67,6 +64,7 @@ class Loop {
   bool evaluation_due(bool epoch_ended) const;
   bool evaluate();
   void save(bool best);
+  std::uint64_t largest(std::uint64_t mine) const;
   bool diverging(double loss);
   Checkpoint checkpoint() const {
     return to_checkpoint(p_.learner, p_.frame,
@@ -157,10 +155,12 @@ bool Loop::diverging(double loss) {
       after.push_back(buffers[i].clone());
       buffers[i].copy_(buffers_before_[i]);
     }
-    p_.saver.save_rolling_now(checkpoint());
+    if (p_.saver != nullptr) {
+      p_.saver->save_rolling_now(checkpoint());
+      p_.log->warn(fmt::format("the loss of update {} is {}; the state before it is saved",
+                               p_.learner.progress.update + 1, loss));
+    }
     for (std::size_t i = 0; i < buffers.size(); ++i) buffers[i].copy_(after[i]);
-    p_.log.warn(fmt::format("the loss of update {} is {}; the state before it is saved",
-                            p_.learner.progress.update + 1, loss));
   }
   return bad_losses_ >= 3;
 }
@@ -226,12 +226,12 @@ void Loop::log_interval(double data_waited_s) {
   const auto updates = static_cast<double>(interval_.updates);
   record.time_s = interval_.seconds / updates;
   record.data_time_s = (data_waited_s - waited_before_s_) / updates;
-  record.memory_mib = engine::peak_memory_mib(p_.device);
+  record.memory_mib = largest(engine::peak_memory_mib(p_.device));
   record.loss = interval_.loss / updates;
   record.grad_norm = interval_.grad_norm / updates;
   waited_before_s_ = data_waited_s;
   interval_ = {};
-  p_.log.interval(record);
+  if (p_.log != nullptr) p_.log->interval(record);
 }
 
 bool Loop::evaluation_due(bool epoch_ended) const {
@@ -268,13 +268,25 @@ bool Loop::evaluate() {
     const bool improved = metric->record(value, progress.update);
     if (metric->use_for_is_best) best_ = improved;
   }
-  p_.log.evaluation({progress.epoch, progress.update, progress.samples_seen, dataset.size(),
-                     metrics});
+  if (p_.log != nullptr) {
+    p_.log->evaluation({progress.epoch, progress.update, progress.samples_seen, dataset.size(),
+                        metrics});
+  }
   const auto* major = state.major();
   return c_.patience > 0 && major != nullptr && major->second.plateau();
 }
 
-void Loop::save(bool best) { p_.saver.save(checkpoint(), best); }
+void Loop::save(bool best) {
+  if (p_.saver != nullptr) p_.saver->save(checkpoint(), best);
+}
+
+// Over all processes.
+std::uint64_t Loop::largest(std::uint64_t mine) const {
+  std::vector<std::uint64_t> all(static_cast<std::size_t>(p_.communicator.world()));
+  p_.communicator.all_gather(std::as_bytes(std::span(&mine, 1)),
+                             std::as_writable_bytes(std::span(all)));
+  return *std::max_element(all.begin(), all.end());
+}
 
 bool Loop::between_updates() {
   const TrainingProgress& progress = p_.learner.progress;
@@ -296,8 +308,8 @@ LoopResult Loop::run() {
     return {Ending::kFinished,
             fmt::format("nothing to do: {} of {} updates are done", progress.update, target_)};
   }
-  if (c_.max_updates > 0 && number(c_.max_updates) > target_) {
-    p_.log.warn(fmt::format("max-updates = {} lies beyond the {} updates of {} epochs",
+  if (c_.max_updates > 0 && number(c_.max_updates) > target_ && p_.log != nullptr) {
+    p_.log->warn(fmt::format("max-updates = {} lies beyond the {} updates of {} epochs",
                             c_.max_updates, target_, c_.epochs));
   }
   p_.learner.weights.require_gradients(true);
@@ -323,24 +335,38 @@ LoopResult Loop::run() {
     training_s_ += seconds;
     ++trained_;
     log_interval(loader->waited_s());
-    p_.saver.check();
+    if (p_.saver != nullptr) p_.saver->check();
     if (between_updates()) {
       return {Ending::kFinished, fmt::format("{} has not improved in {} evaluations",
                                              p_.learner.metrics.major()->first, c_.patience)};
     }
     const bool late = c_.max_hours > 0 && seconds_since(began) > c_.max_hours * 3600;
-    if (progress.update < target_ && (p_.stop.signal() != 0 || late)) {
+    // A signal reaches processes at different moments: they stop after the same update.
+    const std::uint64_t asked =
+        largest(p_.stop.signal() != 0 ? number(p_.stop.signal()) : (late ? kLate : 0));
+    if (progress.update < target_ && asked != 0) {
       bar.reset();
       save(false);
-      p_.saver.finish();
+      if (p_.saver != nullptr) p_.saver->finish();
       return {Ending::kStopped,
-              p_.stop.signal() != 0 ? signal_name(p_.stop.signal()) : "max-hours has passed"};
+              asked == kLate ? "max-hours has passed" : signal_name(static_cast<int>(asked))};
     }
   }
   return {Ending::kFinished, {}};
 }
 
 }  // namespace
+
+engine::ShardPlan shard_plan(const Config& config, const engine::Communicator& communicator) {
+  engine::ShardPlan plan;
+  plan.batch = number(*config.batch_size);
+  plan.shards = number(*config.shards);
+  plan.accumulate = number(config.accumulate);
+  plan.world = communicator.world();
+  plan.rank = communicator.rank();
+  plan.validate();
+  return plan;
+}
 
 LoopResult run_loop(const LoopParts& parts) { return Loop(parts).run(); }
 

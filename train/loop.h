@@ -3,6 +3,7 @@
 
 #include "ckpt/base/io.h"
 #include "engine/distributed/communicator.h"
+#include "engine/shards/plan.h"
 #include "engine/workers/worker_pool.h"
 #include "train/experiment.h"
 #include "train/learner.h"
@@ -16,6 +17,9 @@
 
 namespace reprise::train {
 
+// How the batch is cut for the processes there are. Errors: kUsage when it cannot be.
+engine::ShardPlan shard_plan(const Config& config, const engine::Communicator& communicator);
+
 // What a loop works with. Everything outlives it.
 struct LoopParts {
   const Config& config;
@@ -28,9 +32,9 @@ struct LoopParts {
   engine::Communicator& communicator;
   Learner& learner;
   const CheckpointFrame& frame;
-  RunLedger* ledger;  // null: none
-  RunLog& log;
-  Saver& saver;
+  RunLedger* ledger;  // null: none, and on every rank but the first, as the next two
+  RunLog* log;
+  Saver* saver;
   const StopRequest& stop;
   Io& io;
 };
@@ -46,7 +50,7 @@ struct LoopResult {
   std::string reason;  // for people
 };
 
-// Trains from the learner's progress to the end. The bits of the learner afterwards are a
+// Every rank calls it; the first one writes. Trains from the learner's progress to the end. The bits of the learner afterwards are a
 // function of configuration, data and start alone: no clock, thread, evaluation or save has a
 // part in them. Errors: those of data, engine, ledger and saving; what was saved before stays.
 LoopResult run_loop(const LoopParts& parts);

@@ -1,6 +1,9 @@
 // The `train` binary.
 #include "ckpt/base/command_line.h"
+#include "ckpt/base/error.h"
 #include "ckpt/base/json.h"
+#include "engine/distributed/launch.h"
+#include "engine/distributed/place.h"
 #include "train/given_options.h"
 #include "train/lists.h"
 #include "train/run.h"
@@ -13,6 +16,7 @@ struct Commands {
   std::string config;
   bool print_config = false;
   std::string list;
+  std::vector<std::string> arguments;  // all of them, the program's name first
 };
 
 int run(const Commands& commands, const train::GivenOptions& options, Io& io) {
@@ -32,6 +36,16 @@ int run(const Commands& commands, const train::GivenOptions& options, Io& io) {
     }
     return 0;
   }
+  // Before any thread is started; in the processes it starts, the environment says their place.
+  const int processes = static_cast<int>(train::effective_config(layers).nproc);
+  const engine::ProcessPlace place = engine::place_from_environment();
+  if (processes > 1 && place.launcher.empty()) {
+    return engine::launch_local(processes, commands.arguments);
+  }
+  if (processes > 1 && processes != place.world) {
+    fail(Code::kUsage, "nproc = {}, but {} started {} processes; leave one of them out", processes,
+         place.launcher, place.world);
+  }
   return train::run_training(layers, io.jobs, io);
 }
 
@@ -42,6 +56,7 @@ int main(int argc, char** argv) {
                            "the same bits");
   Command& command = app.program();
   Commands commands;
+  commands.arguments.assign(argv, argv + argc);
   command.option("--config", commands.config, "configuration file: TOML, one key an option")
       .placeholder("FILE.toml")
       .group("configuration");

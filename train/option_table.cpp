@@ -196,6 +196,16 @@ std::vector<OptionSpec> make_table() {
   group = "run";
   add({.key = "device", .field = &C::device, .help = "auto, cpu, cuda, cuda:1; auto: a GPU if there is one",
        .effect = E::kBits, .placeholder = "DEVICE"});
+  add({.key = "nproc", .field = &C::nproc,
+       .help = "processes on this machine; no bit depends on it. Under torchrun, srun or mpirun the "
+               "launcher says it",
+       .effect = E::kStart, .placeholder = "N", .low = 1, .high = 1024});
+  add({.key = "amp", .field = &C::amp,
+       .help = "element type of matrix products and convolutions; weights stay float32",
+       .effect = E::kBits, .placeholder = "TYPE", .choices = {"none", "bf16"}});
+  add({.key = "activation-checkpointing", .field = &C::activation_checkpointing,
+       .help = "keep only the input of each block and compute it again on the way back: less "
+               "memory, the same bits"});
   add({.key = "ledger", .field = &C::ledger,
        .help = "write ledger.jsonl: one digest line an update, chained"});
   add({.key = "ledger-tensors", .field = &C::ledger_tensors,

@@ -3,11 +3,17 @@
 #include "ckpt/base/error.h"
 #include "engine/determinism/determinism.h"
 #include "engine/device/device.h"
+#include "engine/distributed/agree.h"
+#include "engine/distributed/connect.h"
+#include "engine/distributed/place.h"
 #include "train/loop.h"
 #include "train/run_fingerprint.h"
 #include "train/start.h"
 
 #include <fmt/format.h>
+
+#include <algorithm>
+#include <span>
 
 namespace reprise::train {
 namespace {
@@ -120,26 +126,116 @@ Json summary(const OpenedRun& run, const Learner& learner, const LoopResult& res
           {"reason", result.reason},              {"exit_code", code}};
 }
 
-}  // namespace
+// One process of a run.
+struct Rank {
+  engine::ProcessPlace place;
+  std::unique_ptr<engine::Communicator> communicator;
+  c10::Device device;
+  engine::WorkerPool& pool;
+  bool first() const { return place.rank == 0; }
+};
 
-int run_training(const std::vector<OptionLayer>& given, unsigned jobs, Io& io) {
-  // From the first moment: a scheduler may stop a job while it still opens its data.
-  const StopRequest stop;
-  const StartPoint start = plan_start(given);
+// A seed that was drawn is the first rank's on all of them.
+void share_seed_if_drawn(const std::vector<OptionLayer>& given, Config& config,
+                         engine::Communicator& communicator) {
+  const auto draws = [](const OptionLayer& layer) { return layer.has("gen-seed"); };
+  if (std::none_of(given.begin(), given.end(), draws)) return;
+  std::int64_t seed = config.seed;
+  communicator.broadcast(std::as_writable_bytes(std::span(&seed, 1)), 0);
+  config.seed = seed;
+}
+
+// What only the first rank has: the run directory and everything that writes to it.
+struct Desk {
+  Desk(const StartPoint& start, const DataFacts& facts, const Rank& rank, Learner& learner, Io& io);
+
+  OpenedRun run;
+  RunLog log;
+  std::optional<RunFingerprint> fingerprint;
+  std::unique_ptr<RunLedger> ledger;
+};
+
+std::string run_name(const Config& config, const OpenedRun& run) {
+  if (!config.name.empty()) return config.name;
+  return std::filesystem::absolute(run.directory.path()).lexically_normal().filename().string();
+}
+
+Desk::Desk(const StartPoint& start, const DataFacts& facts, const Rank& rank, Learner& learner,
+           Io& io)
+    : run(open_run(start)), log(run.directory.path(), run_name(start.config, run), io) {
+  if (run.fresh) learner.run = run.directory.info().run;
+  if (run.fresh || !start.differences.empty()) {
+    write_config(run.directory, start.config, learner.progress.update);
+  }
+  log.info(fmt::format("run directory: {}", run.directory.path().string()));
+  log.info(fmt::format("seed: {}", start.config.seed));
+  log.info(fmt::format("device: {}", engine::describe_device(rank.device, rank.pool.threads())));
+  log.info(fmt::format("world size: {}", rank.communicator->world()));
+  log.info(fmt::format("parameters: {} ({})",
+                       grouped(learner.weights.layout().parameter_elements()), start.config.arch));
+  log.info(fmt::format("data: {}: {} samples, digest {}...", start.config.data,
+                       facts.train_samples, facts.train_digest.substr(0, 12)));
+  fingerprint.emplace(run.directory.path(),
+                      FingerprintFacts{start.config, facts, rank.device,
+                                       start.resumed ? start.resumed->path.string() : ""},
+                      log);
+  ledger = open_ledger(start, run, log, rank.pool.threads());
+}
+
+// What the run starts from, in its first lines.
+void log_start(const StartPoint& start, const DataFacts& facts,
+               const std::optional<LoadedWeights>& loaded, const DataSets& data, Desk& desk,
+               std::uint64_t update) {
+  RunLog& log = desk.log;
+  if (start.resumed) {
+    log.info(fmt::format("start: resumed from {} after update {}", start.resumed->path.string(),
+                         update));
+    for (const ConfigDifference& difference : start.differences) {
+      log.info(fmt::format("changed option: {} = {}, was {}{}", difference.key, difference.after,
+                           difference.before,
+                           difference.changes_bits ? " (changes the bits from here on)" : ""));
+    }
+    refuse_changed_data(start, facts, &log);
+    if (desk.run.set_aside > 0) {
+      log.info(fmt::format("{} later checkpoint{} moved to superseded/", desk.run.set_aside,
+                           desk.run.set_aside == 1 ? "" : "s"));
+    }
+  } else if (loaded) {
+    log.info(fmt::format("start: weights of {}\n{}", loaded->path.string(), loaded->report.text()));
+  } else {
+    log.info("start: new weights, drawn by the seed");
+  }
   const Config& config = start.config;
+  log_bad_samples(log, *data.train, config.data);
+  if (data.validation) {
+    log_bad_samples(log, *data.validation,
+                    config.val_data.empty() ? "validation part of " + config.data : config.val_data);
+  }
+}
 
-  engine::WorkerPool pool(jobs);
-  const c10::Device device = engine::choose_device(config.device);
-  engine::set_determinism({config.deterministic}, device);
-  const std::unique_ptr<engine::Communicator> communicator = engine::single_process();
+Json stored_config(Config config, const DataFacts& facts) {
+  // Where this process started and writes is not part of what is computed: the same run in
+  // another directory saves the same configuration.
+  config.resume_from.clear();
+  config.allow_config_change = false;
+  config.work_dir.clear();
+  config.name.clear();
+  config.nproc = 1;
+  Json json = to_json(config);
+  json["derived"] = to_json(facts);
+  return json;
+}
 
+int run_rank(StartPoint& start, const Rank& rank, const StopRequest& stop, Io& io) {
+  const Config& config = start.config;
+  shard_plan(config, *rank.communicator);
   const DataSets data = open_data(config);
   const DataFacts facts = facts_of(config, data);
   const auto network = make_network(config, facts);
   const engine::Objective objective = make_objective(config, facts);
   if (start.resumed) refuse_changed_data(start, facts, nullptr);
 
-  Learner learner = new_learner(config, facts, *network, device);
+  Learner learner = new_learner(config, facts, *network, rank.device);
   std::optional<LoadedWeights> loaded;
   if (!config.load_from.empty()) {
     loaded = load_weights(config, *network, learner.weights);
@@ -154,95 +250,85 @@ int run_training(const std::vector<OptionLayer>& given, unsigned jobs, Io& io) {
     }
   }
   set_patience(learner, config);
+  // Everybody has read what they start from before the first one moves a file.
+  rank.communicator->barrier();
 
-  OpenedRun run = open_run(start);
-  if (run.fresh) learner.run = run.directory.info().run;
-  const std::string name = !config.name.empty()
-                               ? config.name
-                               : std::filesystem::absolute(run.directory.path())
-                                     .lexically_normal()
-                                     .filename()
-                                     .string();
-  RunLog log(run.directory.path(), name, io);
-  const std::uint64_t update = learner.progress.update;
-  if (run.fresh || !start.differences.empty()) write_config(run.directory, config, update);
-
-  log.info(fmt::format("run directory: {}", run.directory.path().string()));
-  log.info(fmt::format("seed: {}", config.seed));
-  log.info(fmt::format("device: {}", engine::describe_device(device, pool.threads())));
-  log.info(fmt::format("world size: {}", communicator->world()));
-  log.info(fmt::format("parameters: {} ({})", grouped(network->layout()->parameter_elements()),
-                       config.arch));
-  log.info(fmt::format("data: {}: {} samples, digest {}...", config.data, facts.train_samples,
-                       facts.train_digest.substr(0, 12)));
-  if (start.resumed) {
-    log.info(fmt::format("start: resumed from {} after update {}", start.resumed->path.string(),
-                         update));
-    for (const ConfigDifference& difference : start.differences) {
-      log.info(fmt::format("changed option: {} = {}, was {}{}", difference.key, difference.after,
-                           difference.before,
-                           difference.changes_bits ? " (changes the bits from here on)" : ""));
-    }
-    refuse_changed_data(start, facts, &log);
-    if (run.set_aside > 0) {
-      log.info(fmt::format("{} later checkpoint{} moved to superseded/", run.set_aside,
-                           run.set_aside == 1 ? "" : "s"));
-    }
-  } else if (loaded) {
-    log.info(fmt::format("start: weights of {}\n{}", loaded->path.string(), loaded->report.text()));
-  } else {
-    log.info("start: new weights, drawn by the seed");
-  }
-  log_bad_samples(log, *data.train, config.data);
-  if (data.validation && data.validation != data.train) {
-    log_bad_samples(log, *data.validation,
-                    config.val_data.empty() ? "validation part of " + config.data : config.val_data);
-  }
-
-  RunFingerprint fingerprint(
-      run.directory.path(),
-      {config, facts, device, start.resumed ? start.resumed->path.string() : std::string()}, log);
-  const std::unique_ptr<RunLedger> ledger = open_ledger(start, run, log, pool.threads());
+  std::optional<Desk> desk;
   CheckpointFrame frame;
   frame.network = network.get();
-  // Where this process started and writes is not part of what is computed: the same run in
-  // another directory saves the same configuration.
-  Config stored = config;
-  stored.resume_from.clear();
-  stored.allow_config_change = false;
-  stored.work_dir.clear();
-  stored.name.clear();
-  frame.config = to_json(stored);
-  frame.config["derived"] = to_json(facts);
-  frame.fingerprint = fingerprint.digest();
+  frame.config = stored_config(config, facts);
   frame.random = {{"generator", "philox4x32-10"}, {"seed", config.seed}};
+  if (rank.first()) {
+    desk.emplace(start, facts, rank, learner, io);
+    log_start(start, facts, loaded, data, *desk, learner.progress.update);
+    frame.fingerprint = desk->fingerprint->digest();
+  }
 
   LoopResult result;
   try {
-    Saver saver(config, run.directory, log, pool.threads());
-    const LoopParts parts{config,  facts,         data,    *network, objective, device,
-                          pool,    *communicator, learner, frame,    ledger.get(), log,
-                          saver,   stop,          io};
+    std::optional<Saver> saver;
+    if (desk) saver.emplace(config, desk->run.directory, desk->log, rank.pool.threads());
+    const LoopParts parts{config,
+                          facts,
+                          data,
+                          *network,
+                          objective,
+                          rank.device,
+                          rank.pool,
+                          *rank.communicator,
+                          learner,
+                          frame,
+                          desk ? desk->ledger.get() : nullptr,
+                          desk ? &desk->log : nullptr,
+                          saver ? &*saver : nullptr,
+                          stop,
+                          io};
     engine::translate_torch_errors([&] { result = run_loop(parts); });
-    saver.finish();
+    if (saver) saver->finish();
   } catch (const Error& error) {
-    log.error(error.what());
-    fingerprint.finish(error.exit_code());
+    if (desk) {
+      desk->log.error(error.what());
+      desk->fingerprint->finish(error.exit_code());
+    }
     throw;
   }
   const bool stopped = result.ending == Ending::kStopped;
-  run.lock.finish(stopped ? store::RunState::kStopped : store::RunState::kFinished);
   const int code = stopped ? static_cast<int>(Code::kStopped) : 0;
+  if (!desk) return code;
+  desk->run.lock.finish(stopped ? store::RunState::kStopped : store::RunState::kFinished);
   if (stopped) {
-    log.info(fmt::format("update {}: stopped by {}; go on with: train --resume-from {}",
-                         learner.progress.update, result.reason, run.directory.path().string()));
+    desk->log.info(fmt::format("update {}: stopped by {}; go on with: train --resume-from {}",
+                               learner.progress.update, result.reason,
+                               desk->run.directory.path().string()));
   } else {
-    log.info(fmt::format("update {}: finished{}", learner.progress.update,
-                         result.reason.empty() ? "" : ": " + result.reason));
+    desk->log.info(fmt::format("update {}: finished{}", learner.progress.update,
+                               result.reason.empty() ? "" : ": " + result.reason));
   }
-  fingerprint.finish(code);
-  if (io.json) io.print_json(summary(run, learner, result, code));
+  desk->fingerprint->finish(code);
+  if (io.json) io.print_json(summary(desk->run, learner, result, code));
   return code;
+}
+
+}  // namespace
+
+int run_training(const std::vector<OptionLayer>& given, unsigned jobs, Io& io) {
+  // From the first moment: a scheduler may stop a job while it still opens its data.
+  const StopRequest stop;
+  StartPoint start = plan_start(given);
+  const engine::ProcessPlace place = engine::place_from_environment();
+  engine::WorkerPool pool(jobs == 0 ? engine::default_threads(place) : jobs);
+  const c10::Device device = engine::choose_device(start.config.device, place.local_rank);
+  engine::set_determinism({start.config.deterministic}, device);
+  Rank rank{place, engine::connect(place), device, pool};
+  if (!rank.first()) io.quiet = true;
+  try {
+    share_seed_if_drawn(given, start.config, *rank.communicator);
+    engine::require_equal_options(*rank.communicator, to_json(start.config));
+    return run_rank(start, rank, stop, io);
+  } catch (const std::exception& error) {
+    rank.communicator->abandon(error.what());
+    throw;
+  }
 }
 
 }  // namespace reprise::train

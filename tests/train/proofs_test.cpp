@@ -111,6 +111,22 @@ TEST_F(Proofs, OneAndThreeThreads) {
   expect_same_training(run_of("three", kViT + Arguments{"--jobs", "3", "--workers", "0"}));
 }
 
+TEST_F(Proofs, TwoProcessesAndOneAfterAResume) {
+  const std::string run = *scratch_ / "processes";
+  const Outcome stopped = train_and_signal(
+      *scratch_, kViT + Arguments{"--work-dir", run, "--nproc", "2", "--jobs", "1"}, run, 8,
+      SIGTERM);
+  EXPECT_EQ(stopped.code, 75) << stopped.err;
+  const Outcome resumed = train(*scratch_, {"--resume-from", run, "-q"});
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+  expect_unstopped(run);
+}
+
+TEST_F(Proofs, ActivationCheckpointing) {
+  const std::string run = run_of("recomputed", kViT + Arguments{"--activation-checkpointing"});
+  EXPECT_EQ(ledger_digest(run), ledger_digest(unstopped_));
+}
+
 TEST_F(Proofs, ValidationEverySecondUpdateAndNone) {
   expect_same_training(run_of("often", kViT + Arguments{"--val-every-updates", "2"}));
   expect_same_training(run_of("never", kViT + Arguments{"--no-validate"}));
