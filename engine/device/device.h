@@ -16,10 +16,10 @@ namespace reprise::engine {
 // was found (no driver, no CUDA build, fewer GPUs) and to use --device cpu.
 c10::Device choose_device(std::string_view spec, int local_rank = 0);
 
-// "cpu (AMD EPYC 9355, 2 threads)" or "cuda:0 (NVIDIA H100, 80 GiB)": for the first lines of a run.
+// "cpu (AMD EPYC 9355, 2 threads)" or "cuda:0": for the first lines of a run.
 std::string describe_device(c10::Device device, unsigned threads);
 
-// Most memory in use so far in MiB: of the GPU's allocator, or resident memory of the process.
+// Most resident memory of this process so far, in MiB. What lies on a GPU does not count.
 std::uint64_t peak_memory_mib(c10::Device device);
 
 }  // namespace reprise::engine
