@@ -45,7 +45,8 @@ int main(int argc, char** argv) {
   std::vector<float> target(flat.size(), 2.0F);
   store::AsyncSaver saver;
   for (int round = 0; round <= rounds; ++round) {
-    const double copy = seconds([&] { std::memcpy(target.data(), flat.data(), flat.size() * sizeof(float)); });
+    const double copy =
+        seconds([&] { std::memcpy(target.data(), flat.data(), flat.size() * sizeof(float)); });
     const double stall = seconds([&] { saver.submit(state, [](const Checkpoint&) {}); });
     saver.finish();
     if (round > 0) std::printf("%.6f %.6f\n", copy, stall);  // the first one populates the buffer

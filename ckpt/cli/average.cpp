@@ -22,21 +22,25 @@ struct AverageOptions {
 // A run directory stands for the checkpoints that --last or --epochs name.
 std::vector<std::string> files_of_run(const std::string& argument, const AverageOptions& options) {
   if (!options.last && options.epochs.empty()) {
-    fail(Code::kUsage, "{}: is a run; say which of its checkpoints with --last K or --epochs 3:12", printable(argument));
+    fail(Code::kUsage, "{}: is a run; say which of its checkpoints with --last K or --epochs 3:12",
+         printable(argument));
   }
   std::vector<store::CheckpointEntry> entries = store::RunDirectory::open(argument).list();
   std::erase_if(entries, [](const store::CheckpointEntry& e) { return e.rolling || e.problem; });
   if (!options.epochs.empty()) {
     const EpochList wanted = EpochList::parse(options.epochs);
-    std::erase_if(entries, [&](const store::CheckpointEntry& e) { return !wanted.contains(e.epoch); });
+    std::erase_if(entries,
+                  [&](const store::CheckpointEntry& e) { return !wanted.contains(e.epoch); });
   }
   if (options.last) {
     if (*options.last == 0 || *options.last > entries.size()) {
-      fail(Code::kNotFound, "{}: --last {} of {} checkpoints", printable(argument), *options.last, entries.size());
+      fail(Code::kNotFound, "{}: --last {} of {} checkpoints", printable(argument), *options.last,
+           entries.size());
     }
     entries.erase(entries.begin(), entries.end() - static_cast<std::ptrdiff_t>(*options.last));
   }
-  if (entries.empty()) fail(Code::kNotFound, "{}: no checkpoint of epochs {}", printable(argument), options.epochs);
+  if (entries.empty())
+    fail(Code::kNotFound, "{}: no checkpoint of epochs {}", printable(argument), options.epochs);
   std::vector<std::string> files;
   for (const auto& entry : entries) files.push_back(entry.path.native());
   return files;
@@ -50,11 +54,13 @@ StateDict mean_of_dicts(std::string_view name, const std::vector<const StateDict
     for (std::size_t i = 0; i < dicts.size(); ++i) {
       const Tensor* other = dicts[i]->find(key);
       if (other == nullptr || dicts[i]->size() != dicts.front()->size()) {
-        fail(Code::kMismatch, "{}: {} has other tensors than in {}; only saves of one architecture have a mean",
+        fail(Code::kMismatch,
+             "{}: {} has other tensors than in {}; only saves of one architecture have a mean",
              files[i], name, files[0]);
       }
       if (other->dtype() != tensor.dtype() || other->shape() != tensor.shape()) {
-        fail(Code::kMismatch, "{}: {}/{} has another type or shape than in {}", files[i], name, printable(key), files[0]);
+        fail(Code::kMismatch, "{}: {}/{} has another type or shape than in {}", files[i], name,
+             printable(key), files[0]);
       }
       tensors.push_back(*other);
     }
@@ -65,7 +71,8 @@ StateDict mean_of_dicts(std::string_view name, const std::vector<const StateDict
 
 Checkpoint average(const std::vector<std::string>& files, unsigned jobs) {
   std::vector<Checkpoint> inputs;
-  for (const std::string& file : files) inputs.push_back(store::load(file, {.verify = true, .jobs = jobs}));
+  for (const std::string& file : files)
+    inputs.push_back(store::load(file, {.verify = true, .jobs = jobs}));
   const Checkpoint& newest = inputs.back();
   Checkpoint mean;
   mean.type = newest.type;
@@ -77,12 +84,14 @@ Checkpoint average(const std::vector<std::string>& files, unsigned jobs) {
   mean.uuid_backbone = newest.uuid_backbone;
   mean.config = newest.config;
   mean.run = newest.run;
-  StateDict Checkpoint::*const members[] = {&Checkpoint::student, &Checkpoint::teacher, &Checkpoint::backbone,
-                                            &Checkpoint::head, &Checkpoint::model};
+  StateDict Checkpoint::*const members[] = {&Checkpoint::student, &Checkpoint::teacher,
+                                            &Checkpoint::backbone, &Checkpoint::head,
+                                            &Checkpoint::model};
   constexpr std::string_view kNames[] = {"student", "teacher", "backbone", "head", "model"};
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (inputs[i].type != newest.type || inputs[i].uuid_backbone != newest.uuid_backbone) {
-      fail(Code::kMismatch, "{}: is of another type, or has another backbone, than {}", files[i], files.back());
+      fail(Code::kMismatch, "{}: is of another type, or has another backbone, than {}", files[i],
+           files.back());
     }
     mean.parents.push_back({inputs[i].uuid, Relation::kLoaded});
   }
@@ -109,7 +118,8 @@ int run(AverageOptions options, Io& io) {
       files.push_back(argument);
     }
   }
-  if (files.size() < 2) fail(Code::kUsage, "a mean needs at least two checkpoints; found {}", files.size());
+  if (files.size() < 2)
+    fail(Code::kUsage, "a mean needs at least two checkpoints; found {}", files.size());
   write_target(average(files, io.jobs), options.out, io);
   return 0;
 }
@@ -120,15 +130,20 @@ void add_average(CommandLine& app) {
   auto options = std::make_shared<AverageOptions>();
   Command& command = app.command("average", "Mean of the weights of several checkpoints");
   command.about(
-      "The last argument is the file to write. Values are added in the order given, in float64, and "
+      "The last argument is the file to write. Values are added in the order given, in float64, "
+      "and "
       "rounded to their type once. The result has no optimizer and no metrics, a UUID of its own, "
-      "and all inputs as parents. A run directory stands for the saves that --last or --epochs name.");
-  command.positional("CKPT_AND_OUT", options->arguments, "files, references or runs; then the file to write");
+      "and all inputs as parents. A run directory stands for the saves that --last or --epochs "
+      "name.");
+  command.positional("CKPT_AND_OUT", options->arguments,
+                     "files, references or runs; then the file to write");
   command.option("--last", options->last, "of a run: its newest K saves").placeholder("K");
-  command.option("--epochs", options->epochs, "of a run: these epochs, such as 3:12 or 3,5,7").placeholder("LIST");
+  command.option("--epochs", options->epochs, "of a run: these epochs, such as 3:12 or 3,5,7")
+      .placeholder("LIST");
   command.flag("--lossy", options->out.lossy, "leave out what the format of OUT cannot hold");
   command.flag("--overwrite", options->out.overwrite, "replace OUT when it exists");
-  command.example("ckpt average runs/road/20261121-100000 --last 5 mean.h5", "the mean of the last five saves");
+  command.example("ckpt average runs/road/20261121-100000 --last 5 mean.h5",
+                  "the mean of the last five saves");
   command.exit_code(14, "incomplete: the writer never committed");
   command.exit_code(15, "mismatch: the checkpoints are of different architectures");
   command.on_run([options](Io& io) { return run(*options, io); });

@@ -20,15 +20,19 @@ struct CleanOptions {
 
 void add_json(Json& list, const std::vector<store::RetentionPlan::Item>& items) {
   for (const auto& item : items) {
-    list.push_back({{"path", item.entry.path.native()}, {"reason", item.reason}, {"bytes", item.bytes}});
+    list.push_back(
+        {{"path", item.entry.path.native()}, {"reason", item.reason}, {"bytes", item.bytes}});
   }
 }
 
 int run(CleanOptions options, Io& io) {
   store::RetentionPolicy& policy = options.policy;
-  if (options.younger_than_hours) policy.younger_than = std::chrono::hours(*options.younger_than_hours);
+  if (options.younger_than_hours)
+    policy.younger_than = std::chrono::hours(*options.younger_than_hours);
   if (!policy.keeps_something() && !policy.drop_optimizer) {
-    fail(Code::kUsage, "say what to keep: --keep-best, --keep-last N, --keep-top N, --every K or --younger-than HOURS");
+    fail(Code::kUsage,
+         "say what to keep: --keep-best, --keep-last N, --keep-top N, --every K or --younger-than "
+         "HOURS");
   }
   if (policy.every && *policy.every == 0) fail(Code::kUsage, "--every is at least 1");
 
@@ -40,7 +44,8 @@ int run(CleanOptions options, Io& io) {
   for (const auto& path : options.runs) {
     const store::RunDirectory run = store::RunDirectory::open(path);
     if (!options.dry_run && run.info().state == store::RunState::kRunning) {
-      fail(Code::kMismatch, "{}: is being written; wait for its end, or look with --dry-run", path.native());
+      fail(Code::kMismatch, "{}: is being written; wait for its end, or look with --dry-run",
+           path.native());
     }
     plans.push_back(store::plan_retention(run, policy, references));
   }
@@ -63,10 +68,11 @@ int run(CleanOptions options, Io& io) {
     return 0;
   }
   Table table({{""}, {"checkpoint"}, {"frees", Table::Align::kRight}, {"because"}});
-  const auto add = [&](const std::string& what, const std::vector<store::RetentionPlan::Item>& items) {
+  const auto add = [&](const std::string& what,
+                       const std::vector<store::RetentionPlan::Item>& items) {
     for (const auto& item : items) {
-      table.add({what, printable(item.entry.path.native(), 300), item.bytes > 0 ? format_bytes(item.bytes) : "",
-                 printable(item.reason, 300)});
+      table.add({what, printable(item.entry.path.native(), 300),
+                 item.bytes > 0 ? format_bytes(item.bytes) : "", printable(item.reason, 300)});
     }
   };
   for (const auto& plan : plans) {
@@ -92,15 +98,27 @@ void add_clean(CommandLine& app) {
   command.flag("--keep-best", options->policy.keep_best, "keep the best by the major metric");
   command.option("--keep-last", options->policy.keep_last, "keep the newest N");
   command.option("--keep-top", options->policy.keep_top, "keep the best N");
-  command.option("--every", options->policy.every, "keep the end of every K-th epoch").placeholder("K");
-  command.option("--save-begin", options->policy.begin_epoch, "with --every: counted from this epoch").placeholder("EPOCH");
-  command.option("--save-end", options->policy.end_epoch, "with --every: to this epoch, inclusive").placeholder("EPOCH");
-  command.option("--younger-than", options->younger_than_hours, "keep what was written in the last HOURS").placeholder("HOURS");
-  command.flag("--drop-optimizer", options->policy.drop_optimizer,
-               "rewrite what stays, but the newest, without optimizer: it can be loaded, not resumed");
-  command.option("--references", options->references, "also spare what runs below ROOT refer to (given once or more)").placeholder("ROOT");
+  command.option("--every", options->policy.every, "keep the end of every K-th epoch")
+      .placeholder("K");
+  command
+      .option("--save-begin", options->policy.begin_epoch, "with --every: counted from this epoch")
+      .placeholder("EPOCH");
+  command.option("--save-end", options->policy.end_epoch, "with --every: to this epoch, inclusive")
+      .placeholder("EPOCH");
+  command
+      .option("--younger-than", options->younger_than_hours,
+              "keep what was written in the last HOURS")
+      .placeholder("HOURS");
+  command.flag(
+      "--drop-optimizer", options->policy.drop_optimizer,
+      "rewrite what stays, but the newest, without optimizer: it can be loaded, not resumed");
+  command
+      .option("--references", options->references,
+              "also spare what runs below ROOT refer to (given once or more)")
+      .placeholder("ROOT");
   command.flag("--dry-run", options->dry_run, "only say what would go, and the bytes it frees");
-  command.example("ckpt clean runs/road/* --keep-best --keep-last 2 --dry-run", "what would go of all runs named road");
+  command.example("ckpt clean runs/road/* --keep-best --keep-last 2 --dry-run",
+                  "what would go of all runs named road");
   command.exit_code(15, "mismatch: a folder is no run, or is being written");
   command.on_run([options](Io& io) { return run(*options, io); });
 }

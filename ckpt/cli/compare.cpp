@@ -26,7 +26,9 @@ std::vector<std::int64_t> index_of(std::int64_t element, const Shape& shape) {
 void measure(double a, double b, Difference& difference) {
   const bool special = !std::isfinite(a) || !std::isfinite(b);
   const bool alike = a == b || (std::isnan(a) && std::isnan(b));
-  const double abs = alike ? 0 : special ? std::numeric_limits<double>::infinity() : std::abs(a - b);
+  const double abs = alike     ? 0
+                     : special ? std::numeric_limits<double>::infinity()
+                               : std::abs(a - b);
   difference.max_abs = std::max(difference.max_abs, abs);
   const double larger = std::max(std::abs(a), std::abs(b));
   const double rel = abs == 0 ? 0 : special ? abs : abs / larger;
@@ -61,9 +63,11 @@ Difference compare(const Tensor& a, const Tensor& b) {
     to_doubles(a.dtype(), x, a_numbers);
     to_doubles(b.dtype(), y, b_numbers);
     for (std::size_t i = 0; i < a_numbers.size(); ++i) {
-      const bool differs = difference.same_dtype
-                               ? std::memcmp(x.data() + i * part_width, y.data() + i * part_width, part_width) != 0
-                               : a_numbers[i] != b_numbers[i] && !(std::isnan(a_numbers[i]) && std::isnan(b_numbers[i]));
+      const bool differs =
+          difference.same_dtype
+              ? std::memcmp(x.data() + i * part_width, y.data() + i * part_width, part_width) != 0
+              : a_numbers[i] != b_numbers[i] &&
+                    !(std::isnan(a_numbers[i]) && std::isnan(b_numbers[i]));
       if (!differs) continue;
       if (difference.differing == 0) {
         difference.first_index = index_of(static_cast<std::int64_t>(first + i / parts), a.shape());
@@ -74,7 +78,8 @@ Difference compare(const Tensor& a, const Tensor& b) {
       if (difference.same_dtype) {
         std::uint64_t ulp = ulp_distance(a.dtype(), x, y, i);
         // 64-bit integers are more precise than the doubles they were compared as.
-        if (difference.max_abs == 0 && ulp > 0 && !is_floating(a.dtype()) && !is_complex(a.dtype())) {
+        if (difference.max_abs == 0 && ulp > 0 && !is_floating(a.dtype()) &&
+            !is_complex(a.dtype())) {
           difference.max_abs = static_cast<double>(ulp);
         }
         difference.max_ulp = std::max(difference.max_ulp, ulp);

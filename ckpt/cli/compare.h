@@ -14,10 +14,10 @@ namespace reprise::cli {
 struct Difference {
   bool same_dtype = true;
   bool same_shape = true;
-  bool equal = true;              // bit for bit, type and shape included
-  std::uint64_t differing = 0;    // components whose bits differ
-  double max_abs = 0;             // infinite where one is NaN or infinite and the other not
-  double max_rel = 0;             // |a - b| / max(|a|, |b|)
+  bool equal = true;            // bit for bit, type and shape included
+  std::uint64_t differing = 0;  // components whose bits differ
+  double max_abs = 0;           // infinite where one is NaN or infinite and the other not
+  double max_rel = 0;           // |a - b| / max(|a|, |b|)
   std::uint64_t max_ulp = 0;
   std::vector<std::int64_t> first_index;  // of the first element that differs
 };

@@ -36,10 +36,18 @@ void add_convert(CommandLine& app) {
   command.positional("OUT", options->out.path, "the file to write");
   command.flag("--lossy", options->out.lossy, "leave out what the format of OUT cannot hold");
   command.flag("--overwrite", options->out.overwrite, "replace OUT when it exists");
-  command.option("--dialect", options->load.dialect, "the trainer that IN came from, where that is ambiguous").placeholder("NAME");
-  command.option("--arch", options->load.arch, "architecture, for files that do not say it").placeholder("NAME");
-  command.option("--arch-head", options->load.arch_head, "head architecture, for files that do not say it").placeholder("NAME");
-  command.example("ckpt convert 'runs/a/<best>' best.safetensors --lossy", "the weights for other tools");
+  command
+      .option("--dialect", options->load.dialect,
+              "the trainer that IN came from, where that is ambiguous")
+      .placeholder("NAME");
+  command.option("--arch", options->load.arch, "architecture, for files that do not say it")
+      .placeholder("NAME");
+  command
+      .option("--arch-head", options->load.arch_head,
+              "head architecture, for files that do not say it")
+      .placeholder("NAME");
+  command.example("ckpt convert 'runs/a/<best>' best.safetensors --lossy",
+                  "the weights for other tools");
   command.exit_code(14, "incomplete: the writer of IN never committed");
   command.on_run([options](Io& io) { return run(*options, io); });
 }

@@ -74,9 +74,9 @@ std::vector<TensorRow> compare_tensors(const Named& a, const Named& b, double to
       row.difference = compare(*row.a, *row.b);
       const Difference& d = row.difference;
       const bool measured = d.same_dtype && d.same_shape;
-      row.status = d.equal                                   ? Status::kEqual
+      row.status = d.equal                              ? Status::kEqual
                    : measured && d.max_abs <= tolerance ? Status::kWithin
-                                                             : Status::kChanged;
+                                                        : Status::kChanged;
     }
     progress.add(1);
   });
@@ -106,13 +106,15 @@ class FieldList {
     const DictNode* dict = value.if_dict();
     if (dict != nullptr) {
       for (const DictEntry& entry : dict->entries) {
-        const std::string key = entry.key.if_int() ? std::to_string(*entry.key.if_int())
-                                                   : std::string(entry.key.if_string().value_or("?"));
+        const std::string key = entry.key.if_int()
+                                    ? std::to_string(*entry.key.if_int())
+                                    : std::string(entry.key.if_string().value_or("?"));
         walk(name + "/" + key, entry.value, depth + 1);
       }
     } else if (value.is_sequence() && !value.as_sequence().items.empty()) {
       const auto& items = value.as_sequence().items;
-      for (std::size_t i = 0; i < items.size(); ++i) walk(fmt::format("{}/{}", name, i), items[i], depth + 1);
+      for (std::size_t i = 0; i < items.size(); ++i)
+        walk(fmt::format("{}/{}", name, i), items[i], depth + 1);
     } else {
       fields_.emplace_back(name, to_plain_json(value));
     }
@@ -186,8 +188,13 @@ std::string ulp_text(const Difference& d) {
 void print_text(Io& io, const DiffOptions& options, const std::vector<TensorRow>& tensors,
                 const std::vector<FieldRow>& fields) {
   using Align = Table::Align;
-  Table table({{"tensor"}, {""}, {"differing", Align::kRight}, {"max abs", Align::kRight},
-               {"max rel", Align::kRight}, {"ULP", Align::kRight}, {"first at"}});
+  Table table({{"tensor"},
+               {""},
+               {"differing", Align::kRight},
+               {"max abs", Align::kRight},
+               {"max rel", Align::kRight},
+               {"ULP", Align::kRight},
+               {"first at"}});
   std::size_t counts[5] = {};
   for (const TensorRow& row : tensors) {
     ++counts[static_cast<std::size_t>(row.status)];
@@ -198,20 +205,25 @@ void print_text(Io& io, const DiffOptions& options, const std::vector<TensorRow>
       cells.insert(cells.end(), 5, "");
     } else if (!d.same_shape) {
       cells.insert(cells.end(), {"", "", "", "",
-                                 fmt::format("shape {} and {}", format_shape(row.a->shape()), format_shape(row.b->shape()))});
+                                 fmt::format("shape {} and {}", format_shape(row.a->shape()),
+                                             format_shape(row.b->shape()))});
     } else {
       cells.insert(cells.end(), {format_count(d.differing), fmt::format("{:.3g}", d.max_abs),
                                  fmt::format("{:.3g}", d.max_rel), ulp_text(d),
                                  d.same_dtype ? format_shape(d.first_index)
-                                              : fmt::format("dtype {} and {}", name(row.a->dtype()), name(row.b->dtype()))});
+                                              : fmt::format("dtype {} and {}", name(row.a->dtype()),
+                                                            name(row.b->dtype()))});
     }
     table.add(std::move(cells));
   }
   table.print(io);
   if (!fields.empty()) {
     Table differing({{"field"}, {"a"}, {"b"}});
-    const auto shown = [](const Json& json) { return json.is_null() ? "-" : printable(dump_json(json), 60); };
-    for (const FieldRow& row : fields) differing.add({printable(row.field, 80), shown(row.a), shown(row.b)});
+    const auto shown = [](const Json& json) {
+      return json.is_null() ? "-" : printable(dump_json(json), 60);
+    };
+    for (const FieldRow& row : fields)
+      differing.add({printable(row.field, 80), shown(row.a), shown(row.b)});
     differing.print(io);
   }
   const std::string about_fields =
@@ -228,7 +240,8 @@ int run(const DiffOptions& options, Io& io) {
   const Checkpoint b = store::load(options.b, {.verify = true, .jobs = io.jobs});
   const Named a_tensors = container::name_tensors(a.to_document());
   const Named b_tensors = container::name_tensors(b.to_document());
-  const std::vector<TensorRow> tensors = compare_tensors(a_tensors, b_tensors, options.tolerance, io);
+  const std::vector<TensorRow> tensors =
+      compare_tensors(a_tensors, b_tensors, options.tolerance, io);
   const std::vector<FieldRow> fields =
       options.tensors_only ? std::vector<FieldRow>() : compare_fields(a, b);
   const bool same = fields.empty() && std::ranges::all_of(tensors, [](const TensorRow& row) {
@@ -238,8 +251,10 @@ int run(const DiffOptions& options, Io& io) {
     Json tensor_list = Json::array();
     for (const TensorRow& row : tensors) tensor_list.push_back(to_json(row));
     Json field_list = Json::array();
-    for (const FieldRow& row : fields) field_list.push_back({{"field", row.field}, {"a", row.a}, {"b", row.b}});
-    io.print_json({{"same", same}, {"tensors", std::move(tensor_list)}, {"fields", std::move(field_list)}});
+    for (const FieldRow& row : fields)
+      field_list.push_back({{"field", row.field}, {"a", row.a}, {"b", row.b}});
+    io.print_json(
+        {{"same", same}, {"tensors", std::move(tensor_list)}, {"fields", std::move(field_list)}});
   } else {
     print_text(io, options, tensors, fields);
   }
@@ -253,15 +268,18 @@ void add_diff(CommandLine& app) {
   Command& command = app.command("diff", "Compare two checkpoints, tensor by tensor");
   command.about(
       "Tensors first, then every other field (uuid and metrics among them). ULP counts the numbers "
-      "of that type that lie between two values. Files of different formats and versions compare as "
+      "of that type that lie between two values. Files of different formats and versions compare "
+      "as "
       "the version 5 they hold or upgrade to.");
   command.positional("A", options->a, "file or reference");
   command.positional("B", options->b, "file or reference");
-  command.option("--tolerance", options->tolerance,
-                 "a tensor whose values are at most this far apart is not changed")
+  command
+      .option("--tolerance", options->tolerance,
+              "a tensor whose values are at most this far apart is not changed")
       .placeholder("X");
   command.flag("--all", options->all, "also list equal tensors");
-  command.flag("--tensors", options->tensors_only, "compare tensors only: two saves of one state are then the same");
+  command.flag("--tensors", options->tensors_only,
+               "compare tensors only: two saves of one state are then the same");
   command.example("ckpt diff 'a/<last>' 'b/<last>'", "how far the weights of two runs are apart");
   command.exit_code(1, "they differ");
   command.exit_code(14, "incomplete: the writer never committed");

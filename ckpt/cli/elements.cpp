@@ -38,27 +38,20 @@ constexpr SmallFloat kE8M0FNU{8, 0, 127, Specials::kScale};
 const SmallFloat* small_float(DType dtype) {
   switch (dtype) {
     case DType::kFloat16:
-    case DType::kComplex32:
-      return &kFloat16Format;
-    case DType::kBFloat16:
-      return &kBFloat16Format;
-    case DType::kFloat8E4M3FN:
-      return &kE4M3FN;
-    case DType::kFloat8E5M2:
-      return &kE5M2;
-    case DType::kFloat8E4M3FNUZ:
-      return &kE4M3FNUZ;
-    case DType::kFloat8E5M2FNUZ:
-      return &kE5M2FNUZ;
-    case DType::kFloat8E8M0FNU:
-      return &kE8M0FNU;
-    default:
-      return nullptr;
+    case DType::kComplex32: return &kFloat16Format;
+    case DType::kBFloat16: return &kBFloat16Format;
+    case DType::kFloat8E4M3FN: return &kE4M3FN;
+    case DType::kFloat8E5M2: return &kE5M2;
+    case DType::kFloat8E4M3FNUZ: return &kE4M3FNUZ;
+    case DType::kFloat8E5M2FNUZ: return &kE5M2FNUZ;
+    case DType::kFloat8E8M0FNU: return &kE8M0FNU;
+    default: return nullptr;
   }
 }
 
 int width_bits(const SmallFloat& format) {
-  return format.exponent_bits + format.mantissa_bits + (format.specials == Specials::kScale ? 0 : 1);
+  return format.exponent_bits + format.mantissa_bits +
+         (format.specials == Specials::kScale ? 0 : 1);
 }
 
 double decode(const SmallFloat& format, unsigned bits) {
@@ -113,7 +106,8 @@ unsigned encode(const SmallFloat& format, double value) {
   const bool scale = format.specials == Specials::kScale;
   if (std::isnan(value)) {
     if (format.specials == Specials::kFnuz) return sign_bit;
-    if (format.specials == Specials::kIeee) return (top << format.mantissa_bits) | (1u << (format.mantissa_bits - 1));
+    if (format.specials == Specials::kIeee)
+      return (top << format.mantissa_bits) | (1u << (format.mantissa_bits - 1));
     return scale ? 0xFF : sign_bit - 1;
   }
   const unsigned sign = std::signbit(value) && !scale ? sign_bit : 0;
@@ -136,7 +130,9 @@ unsigned encode(const SmallFloat& format, double value) {
     const int base = exponent + format.bias - 1;  // the implicit bit adds one to the exponent
     bits = (static_cast<unsigned>(base) << format.mantissa_bits) + static_cast<unsigned>(units);
   }
-  const unsigned beyond = format.specials == Specials::kIeee ? infinity : scale ? 0xFF : sign_bit - (format.specials == Specials::kFn ? 1 : 0);
+  const unsigned beyond = format.specials == Specials::kIeee ? infinity
+                          : scale                            ? 0xFF
+                                  : sign_bit - (format.specials == Specials::kFn ? 1 : 0);
   if (bits >= beyond) return format.specials == Specials::kFnuz ? infinity : sign | infinity;
   if (format.specials == Specials::kFnuz && bits == 0) return 0;
   return sign | bits;
@@ -207,8 +203,8 @@ template <typename Float, typename Bits>
 std::uint64_t ieee_distance(Bytes a, Bytes b, std::size_t index) {
   const auto x = load_little<Bits>(a.data() + index * sizeof(Bits));
   const auto y = load_little<Bits>(b.data() + index * sizeof(Bits));
-  return float_distance(x, y, std::isnan(std::bit_cast<Float>(x)), std::isnan(std::bit_cast<Float>(y)),
-                        8 * static_cast<int>(sizeof(Bits)));
+  return float_distance(x, y, std::isnan(std::bit_cast<Float>(x)),
+                        std::isnan(std::bit_cast<Float>(y)), 8 * static_cast<int>(sizeof(Bits)));
 }
 
 }  // namespace
@@ -227,29 +223,19 @@ void to_doubles(DType dtype, Bytes bytes, std::vector<double>& out) {
   }
   switch (dtype) {
     case DType::kInt8:
-    case DType::kQInt8:
-      return widen<std::int8_t>(bytes, out);
-    case DType::kUInt16:
-      return widen<std::uint16_t>(bytes, out);
-    case DType::kInt16:
-      return widen<std::int16_t>(bytes, out);
-    case DType::kUInt32:
-      return widen<std::uint32_t>(bytes, out);
+    case DType::kQInt8: return widen<std::int8_t>(bytes, out);
+    case DType::kUInt16: return widen<std::uint16_t>(bytes, out);
+    case DType::kInt16: return widen<std::int16_t>(bytes, out);
+    case DType::kUInt32: return widen<std::uint32_t>(bytes, out);
     case DType::kInt32:
-    case DType::kQInt32:
-      return widen<std::int32_t>(bytes, out);
-    case DType::kUInt64:
-      return widen<std::uint64_t>(bytes, out);
-    case DType::kInt64:
-      return widen<std::int64_t>(bytes, out);
+    case DType::kQInt32: return widen<std::int32_t>(bytes, out);
+    case DType::kUInt64: return widen<std::uint64_t>(bytes, out);
+    case DType::kInt64: return widen<std::int64_t>(bytes, out);
     case DType::kFloat32:
-    case DType::kComplex64:
-      return widen<float>(bytes, out);
+    case DType::kComplex64: return widen<float>(bytes, out);
     case DType::kFloat64:
-    case DType::kComplex128:
-      return widen<double>(bytes, out);
-    default:
-      return widen<std::uint8_t>(bytes, out);
+    case DType::kComplex128: return widen<double>(bytes, out);
+    default: return widen<std::uint8_t>(bytes, out);
   }
 }
 
@@ -267,31 +253,20 @@ void from_doubles(DType dtype, std::span<const double> numbers, MutableBytes out
     return;
   }
   switch (dtype) {
-    case DType::kInt8:
-      return narrow<std::int8_t>(numbers, out);
-    case DType::kUInt16:
-      return narrow<std::uint16_t>(numbers, out);
-    case DType::kInt16:
-      return narrow<std::int16_t>(numbers, out);
-    case DType::kUInt32:
-      return narrow<std::uint32_t>(numbers, out);
-    case DType::kInt32:
-      return narrow<std::int32_t>(numbers, out);
-    case DType::kUInt64:
-      return narrow<std::uint64_t>(numbers, out);
-    case DType::kInt64:
-      return narrow<std::int64_t>(numbers, out);
+    case DType::kInt8: return narrow<std::int8_t>(numbers, out);
+    case DType::kUInt16: return narrow<std::uint16_t>(numbers, out);
+    case DType::kInt16: return narrow<std::int16_t>(numbers, out);
+    case DType::kUInt32: return narrow<std::uint32_t>(numbers, out);
+    case DType::kInt32: return narrow<std::int32_t>(numbers, out);
+    case DType::kUInt64: return narrow<std::uint64_t>(numbers, out);
+    case DType::kInt64: return narrow<std::int64_t>(numbers, out);
     case DType::kFloat32:
-    case DType::kComplex64:
-      return narrow<float>(numbers, out);
+    case DType::kComplex64: return narrow<float>(numbers, out);
     case DType::kFloat64:
-    case DType::kComplex128:
-      return narrow<double>(numbers, out);
+    case DType::kComplex128: return narrow<double>(numbers, out);
     case DType::kBool:
-    case DType::kUInt8:
-      return narrow<std::uint8_t>(numbers, out);
-    default:
-      fail(Code::kUnsupported, "numbers cannot be stored as {}", name(dtype));
+    case DType::kUInt8: return narrow<std::uint8_t>(numbers, out);
+    default: fail(Code::kUnsupported, "numbers cannot be stored as {}", name(dtype));
   }
 }
 
@@ -310,29 +285,19 @@ std::uint64_t ulp_distance(DType dtype, Bytes a, Bytes b, std::size_t index) {
   }
   switch (dtype) {
     case DType::kFloat32:
-    case DType::kComplex64:
-      return ieee_distance<float, std::uint32_t>(a, b, index);
+    case DType::kComplex64: return ieee_distance<float, std::uint32_t>(a, b, index);
     case DType::kFloat64:
-    case DType::kComplex128:
-      return ieee_distance<double, std::uint64_t>(a, b, index);
+    case DType::kComplex128: return ieee_distance<double, std::uint64_t>(a, b, index);
     case DType::kInt8:
-    case DType::kQInt8:
-      return integer_distance<std::int8_t>(a, b, index);
-    case DType::kUInt16:
-      return integer_distance<std::uint16_t>(a, b, index);
-    case DType::kInt16:
-      return integer_distance<std::int16_t>(a, b, index);
-    case DType::kUInt32:
-      return integer_distance<std::uint32_t>(a, b, index);
+    case DType::kQInt8: return integer_distance<std::int8_t>(a, b, index);
+    case DType::kUInt16: return integer_distance<std::uint16_t>(a, b, index);
+    case DType::kInt16: return integer_distance<std::int16_t>(a, b, index);
+    case DType::kUInt32: return integer_distance<std::uint32_t>(a, b, index);
     case DType::kInt32:
-    case DType::kQInt32:
-      return integer_distance<std::int32_t>(a, b, index);
-    case DType::kUInt64:
-      return integer_distance<std::uint64_t>(a, b, index);
-    case DType::kInt64:
-      return integer_distance<std::int64_t>(a, b, index);
-    default:
-      return integer_distance<std::uint8_t>(a, b, index);
+    case DType::kQInt32: return integer_distance<std::int32_t>(a, b, index);
+    case DType::kUInt64: return integer_distance<std::uint64_t>(a, b, index);
+    case DType::kInt64: return integer_distance<std::int64_t>(a, b, index);
+    default: return integer_distance<std::uint8_t>(a, b, index);
   }
 }
 

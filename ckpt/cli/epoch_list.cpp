@@ -24,13 +24,15 @@ EpochList EpochList::parse(std::string_view text) {
     const auto comma = std::min(rest.find(','), rest.size());
     const std::string_view item = rest.substr(0, comma);
     const auto colon = item.find(':');
-    if (item.empty()) fail(Code::kUsage, "'{}' is no list of epochs; write it as 3:12 or 3,5,7", printable(text));
+    if (item.empty())
+      fail(Code::kUsage, "'{}' is no list of epochs; write it as 3:12 or 3,5,7", printable(text));
     if (colon == std::string_view::npos) {
       const std::uint64_t epoch = number(item, 0);
       list.ranges_.emplace_back(epoch, epoch);
     } else {
-      list.ranges_.emplace_back(number(item.substr(0, colon), 0),
-                                number(item.substr(colon + 1), std::numeric_limits<std::uint64_t>::max()));
+      list.ranges_.emplace_back(
+          number(item.substr(0, colon), 0),
+          number(item.substr(colon + 1), std::numeric_limits<std::uint64_t>::max()));
     }
     if (comma == rest.size()) return list;
     rest.remove_prefix(comma + 1);
@@ -38,7 +40,8 @@ EpochList EpochList::parse(std::string_view text) {
 }
 
 bool EpochList::contains(std::uint64_t epoch) const {
-  return std::ranges::any_of(ranges_, [&](const auto& range) { return range.first <= epoch && epoch <= range.second; });
+  return std::ranges::any_of(
+      ranges_, [&](const auto& range) { return range.first <= epoch && epoch <= range.second; });
 }
 
 }  // namespace reprise::cli

@@ -50,10 +50,14 @@ void add_extract(CommandLine& app) {
       .placeholder("WHAT")
       .choices({store::take_names().begin(), store::take_names().end()})
       .required();
-  command.option("--strip-prefix", options->strip_prefix, "only keys that start with P, and without it").placeholder("P");
+  command
+      .option("--strip-prefix", options->strip_prefix,
+              "only keys that start with P, and without it")
+      .placeholder("P");
   command.flag("--lossy", options->out.lossy, "leave out what the format of OUT cannot hold");
   command.flag("--overwrite", options->out.overwrite, "replace OUT when it exists");
-  command.example("ckpt extract dino.h5 backbone.safetensors --take backbone", "the teacher's backbone, for a new head");
+  command.example("ckpt extract dino.h5 backbone.safetensors --take backbone",
+                  "the teacher's backbone, for a new head");
   command.exit_code(14, "incomplete: the writer never committed");
   command.exit_code(15, "mismatch: the checkpoint has no such weights");
   command.on_run([options](Io& io) { return run(*options, io); });

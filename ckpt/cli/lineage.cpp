@@ -1,6 +1,6 @@
+#include "ckpt/store/lineage.h"
 #include "ckpt/base/error.h"
 #include "ckpt/cli/commands.h"
-#include "ckpt/store/lineage.h"
 #include "ckpt/store/load.h"
 #include "ckpt/store/references_to.h"
 
@@ -25,9 +25,11 @@ class TreePrinter {
 
   void print(std::size_t node, const std::string& indent, std::string_view relation) {
     const store::LineageNode& n = graph_.nodes[node];
-    const std::string what = n.path ? fmt::format("{} {} ep{}  {}", n.type, n.arch.empty() ? "unknown" : printable(n.arch, 40),
-                                                  n.epoch, printable(n.path->native(), 4096))
-                                    : io_.red("missing");
+    const std::string what = n.path
+                                 ? fmt::format("{} {} ep{}  {}", n.type,
+                                               n.arch.empty() ? "unknown" : printable(n.arch, 40),
+                                               n.epoch, printable(n.path->native(), 4096))
+                                 : io_.red("missing");
     io_.print("{}{}{}  {}\n", indent, relation.empty() ? "" : fmt::format("{} ", relation),
               n.uuid.text().substr(0, 8), what);
     if (!seen_.insert(node).second) return;  // its parents were printed where it came first
@@ -99,11 +101,13 @@ void add_lineage(CommandLine& app) {
   auto options = std::make_shared<LineageOptions>();
   Command& command = app.command("lineage", "Where a checkpoint came from");
   command.about(
-      "Prints each save and, below it, what it was resumed, loaded, distilled or migrated from, over "
+      "Prints each save and, below it, what it was resumed, loaded, distilled or migrated from, "
+      "over "
       "the runs beside this one. UUIDs that no file has are marked as missing.");
   command.positional("RUN_OR_CKPT", options->start, "a run directory, a file, or a reference");
   command.flag("--dot", options->dot, "print the whole graph for Graphviz");
-  command.example("ckpt lineage runs/road/20261121-100000 --dot | dot -Tsvg -o lineage.svg", "draws the graph");
+  command.example("ckpt lineage runs/road/20261121-100000 --dot | dot -Tsvg -o lineage.svg",
+                  "draws the graph");
   command.exit_code(15, "mismatch: the folder is no run");
   command.on_run([options](Io& io) { return run(*options, io); });
 }

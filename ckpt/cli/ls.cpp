@@ -79,7 +79,8 @@ void print_json(Io& io, const std::vector<Row>& rows) {
 int run(const LsOptions& options, Io& io) {
   const std::filesystem::path path = store::resolve(options.checkpoint);
   const bool native = container::sniff(path) == container::Format::kNative;
-  const std::vector<Row> rows = native ? native_rows(path, options, io) : other_rows(path, options, io);
+  const std::vector<Row> rows =
+      native ? native_rows(path, options, io) : other_rows(path, options, io);
   if (io.json) {
     print_json(io, rows);
     return 0;
@@ -108,7 +109,8 @@ void add_ls(CommandLine& app) {
   Command& command = app.command("ls", "List the tensors of a checkpoint");
   command.about(
       "Names are slash paths, such as backbone/blocks.0.attn.qkv.weight; an old file is listed as "
-      "the version 5 it upgrades to. With --digest every byte is read, and the SHA-256 is that of the "
+      "the version 5 it upgrades to. With --digest every byte is read, and the SHA-256 is that of "
+      "the "
       "contiguous little-endian values, whatever the format of the file.");
   command.positional("CKPT", options->checkpoint, "file, or reference such as runs/a/<best>");
   command.flag("--digest", options->digest, "also the SHA-256 of each tensor");

@@ -21,10 +21,12 @@ class MeanStorage final : public Storage {
     if (offset % width != 0 || out.size() % width != 0) {
       // A reader that cuts elements gets its piece out of whole ones.
       const std::uint64_t first = offset / width * width;
-      const std::uint64_t last = std::min(size_bytes(), (offset + out.size() + width - 1) / width * width);
+      const std::uint64_t last =
+          std::min(size_bytes(), (offset + out.size() + width - 1) / width * width);
       std::vector<std::byte> whole(last - first);
       read(first, whole);
-      std::copy_n(whole.begin() + static_cast<std::ptrdiff_t>(offset - first), out.size(), out.begin());
+      std::copy_n(whole.begin() + static_cast<std::ptrdiff_t>(offset - first), out.size(),
+                  out.begin());
       return;
     }
     constexpr std::size_t kPieceElements = 1u << 16;
@@ -67,7 +69,8 @@ Tensor mean_of(std::vector<Tensor> tensors) {
   }
   const Shape shape = tensors.front().shape();
   for (Tensor& tensor : tensors) {
-    if (tensor.elements() > 0 && (!tensor.is_contiguous() || tensor.conjugated() || tensor.negated())) {
+    if (tensor.elements() > 0 &&
+        (!tensor.is_contiguous() || tensor.conjugated() || tensor.negated())) {
       tensor = Tensor::contiguous(dtype, shape, owned_storage(tensor.to_bytes()));
     }
   }

@@ -48,7 +48,8 @@ std::string script_of(const fs::path& png, const std::string& title,
     script += fmt::format("{} {:.9g} {:.9g} {:.9g} {:.9g}\n", i, p.min, p.max, p.mean, p.deviation);
   }
   script +=
-      "EOD\nplot $data using 2:1:($3-$2):(0) with vectors nohead lc rgb '#9ecae1' lw 4 title 'min to max', "
+      "EOD\nplot $data using 2:1:($3-$2):(0) with vectors nohead lc rgb '#9ecae1' lw 4 title 'min "
+      "to max', "
       "'' using 4:1:5 with xerrorbars pt 7 ps 0.6 lc rgb '#08519c' title 'mean and std'\n";
   return script;
 }
@@ -67,7 +68,9 @@ int run_gnuplot(const fs::path& script, const fs::path& log) {
   const int problem = posix_spawnp(&child, "gnuplot", &actions, nullptr, arguments.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
   if (problem == ENOENT) {
-    fail(Code::kUnsupported, "there is no gnuplot on this machine; install it (apt install gnuplot-nox), or use --json");
+    fail(
+        Code::kUnsupported,
+        "there is no gnuplot on this machine; install it (apt install gnuplot-nox), or use --json");
   }
   if (problem != 0) fail_errno(problem, "gnuplot");
   int status = 0;
@@ -90,7 +93,8 @@ class TemporaryFile {
 
 }  // namespace
 
-void plot_ranges(const fs::path& file, const std::string& title, const std::vector<RangePoint>& points) {
+void plot_ranges(const fs::path& file, const std::string& title,
+                 const std::vector<RangePoint>& points) {
   // gnuplot writes into the temporary file, which becomes `file` when all went well.
   DurableFile picture(file);
   TemporaryFile script(fs::path(file).concat(".gnuplot"));

@@ -42,11 +42,16 @@ RunRow describe(const store::RunDirectory& run) {
 Json to_json(const RunRow& row) {
   Json best = nullptr;
   if (row.best) {
-    best = {{"path", row.best->entry.path.native()}, {"epoch", row.best->entry.epoch},
-            {"metric", row.best->metric},            {"value", row.best->value}};
+    best = {{"path", row.best->entry.path.native()},
+            {"epoch", row.best->entry.epoch},
+            {"metric", row.best->metric},
+            {"value", row.best->value}};
   }
   Json last = nullptr;
-  if (row.last) last = {{"path", row.last->path.native()}, {"epoch", row.last->epoch}, {"uuid", row.last->uuid.text()}};
+  if (row.last)
+    last = {{"path", row.last->path.native()},
+            {"epoch", row.last->epoch},
+            {"uuid", row.last->uuid.text()}};
   return {{"path", row.path.native()},
           {"run", row.info.run.is_nil() ? Json(nullptr) : Json(row.info.run.text())},
           {"state", to_string(row.info.state)},
@@ -64,7 +69,8 @@ int run(const RunsOptions& options, Io& io) {
     fail(Code::kNotFound, "{}: no such directory", options.root.native());
   }
   std::vector<RunRow> rows;
-  for (const store::RunDirectory& found : store::RunDirectory::find_all(options.root, options.depth)) {
+  for (const store::RunDirectory& found :
+       store::RunDirectory::find_all(options.root, options.depth)) {
     try {
       rows.push_back(describe(found));
     } catch (const Error& error) {
@@ -78,14 +84,22 @@ int run(const RunsOptions& options, Io& io) {
     return 0;
   }
   using Align = Table::Align;
-  Table table({{"run"}, {"state"}, {"epochs", Align::kRight}, {"saves", Align::kRight}, {"best"},
-               {"last"}, {"size", Align::kRight}});
+  Table table({{"run"},
+               {"state"},
+               {"epochs", Align::kRight},
+               {"saves", Align::kRight},
+               {"best"},
+               {"last"},
+               {"size", Align::kRight}});
   for (const RunRow& row : rows) {
     // The star marks a run that is still being written.
     const bool running = row.info.state == store::RunState::kRunning;
-    table.add({printable(row.path.native(), 100), fmt::format("{}{}", to_string(row.info.state), running ? " *" : ""),
+    table.add({printable(row.path.native(), 100),
+               fmt::format("{}{}", to_string(row.info.state), running ? " *" : ""),
                row.last ? std::to_string(row.last->epoch) : "-", std::to_string(row.checkpoints),
-               row.best ? fmt::format("{} {:.6g} ep{}", printable(row.best->metric, 30), row.best->value, row.best->entry.epoch) : "-",
+               row.best ? fmt::format("{} {:.6g} ep{}", printable(row.best->metric, 30),
+                                      row.best->value, row.best->entry.epoch)
+                        : "-",
                row.last ? row.last->uuid.text().substr(0, 8) : "-", format_bytes(row.bytes)});
   }
   table.print(io);
@@ -98,8 +112,10 @@ int run(const RunsOptions& options, Io& io) {
 void add_runs(CommandLine& app) {
   auto options = std::make_shared<RunsOptions>();
   Command& command = app.command("runs", "List runs: epochs, best, last, size, state");
-  command.about("A run that is being written is marked with a star; one whose process died is interrupted.");
-  command.positional("ROOT", options->root, "where to look; the current folder otherwise").optional();
+  command.about(
+      "A run that is being written is marked with a star; one whose process died is interrupted.");
+  command.positional("ROOT", options->root, "where to look; the current folder otherwise")
+      .optional();
   command.option("--depth", options->depth, "levels below ROOT to look into; 3 otherwise");
   command.example("ckpt runs runs", "one row for each run below runs/");
   command.on_run([options](Io& io) { return run(*options, io); });

@@ -65,17 +65,25 @@ Json to_json(const store::LoadedCheckpoint& loaded) {
           {"metrics", c.metrics},
           {"parents", std::move(parents)},
           {"run", text_or_null(c.run)},
-          {"update", resume ? Json(resume->update) : c.progress ? Json(c.progress->update) : Json(nullptr)}};
+          {"update", resume       ? Json(resume->update)
+                     : c.progress ? Json(c.progress->update)
+                                  : Json(nullptr)}};
 }
 
-std::string number(double value) { return std::isfinite(value) ? fmt::format("{:.6g}", value) : "nan"; }
+std::string number(double value) {
+  return std::isfinite(value) ? fmt::format("{:.6g}", value) : "nan";
+}
 
 void print_metrics(Io& io, const Checkpoint& checkpoint) {
   const store::MetricsState state = store::MetricsState::from(checkpoint.metrics);
   if (state.metrics().empty()) return;
   using Align = Table::Align;
-  Table table({{"metric"}, {"mode"}, {"last", Align::kRight}, {"best", Align::kRight},
-               {"values", Align::kRight}, {""}});
+  Table table({{"metric"},
+               {"mode"},
+               {"last", Align::kRight},
+               {"best", Align::kRight},
+               {"values", Align::kRight},
+               {""}});
   for (const auto& [name, metric] : state.metrics()) {
     table.add({printable(name, 40), std::string(to_string(metric.mode)),
                metric.values.empty() ? "-" : number(metric.values.back()),
@@ -93,18 +101,20 @@ void print_text(Io& io, const store::LoadedCheckpoint& loaded) {
   };
   const Totals totals = totals_of(c);
   field("file", printable(loaded.path.native(), 4096));
-  field("format", loaded.container + (loaded.dialect.empty() ? fmt::format(", schema {}", loaded.schema)
-                                                             : ", dialect " + loaded.dialect));
+  field("format",
+        loaded.container + (loaded.dialect.empty() ? fmt::format(", schema {}", loaded.schema)
+                                                   : ", dialect " + loaded.dialect));
   field("type", std::string(to_string(c.type)));
   field("arch", c.arch.empty() ? "unknown" : printable(c.arch));
   field("head", c.arch_head ? printable(*c.arch_head) : "");
   field("epoch", c.epoch_known ? std::to_string(c.epoch) : "unknown");
   if (const auto resume = c.progress ? c.progress : c.resume_point()) {
-    field("update", fmt::format("{}{}", format_count(resume->update),
-                                resume->batch_cursor > 0
-                                    ? fmt::format(", {} batches into epoch {}",
-                                                  format_count(resume->batch_cursor), resume->epoch + 1)
-                                    : ""));
+    field("update",
+          fmt::format("{}{}", format_count(resume->update),
+                      resume->batch_cursor > 0
+                          ? fmt::format(", {} batches into epoch {}",
+                                        format_count(resume->batch_cursor), resume->epoch + 1)
+                          : ""));
   }
   field("uuid", c.uuid.text());
   field("backbone", c.uuid_backbone ? c.uuid_backbone->text() : "");
@@ -114,12 +124,15 @@ void print_text(Io& io, const store::LoadedCheckpoint& loaded) {
   }
   for (const auto& [name, dict] : c.state_dicts()) {
     if (dict->empty()) continue;
-    field(name, fmt::format("{} tensors, {}", format_count(dict->size()), format_bytes(dict->size_bytes())));
+    field(name, fmt::format("{} tensors, {}", format_count(dict->size()),
+                            format_bytes(dict->size_bytes())));
   }
   if (!c.ema.empty()) {
-    field("ema", fmt::format("{} tensors, {}", format_count(c.ema.size()), format_bytes(c.ema.size_bytes())));
+    field("ema", fmt::format("{} tensors, {}", format_count(c.ema.size()),
+                             format_bytes(c.ema.size_bytes())));
   }
-  field("in all", fmt::format("{} tensors, {}", format_count(totals.tensors), format_bytes(totals.bytes)));
+  field("in all",
+        fmt::format("{} tensors, {}", format_count(totals.tensors), format_bytes(totals.bytes)));
   field("resumable", c.resumable() ? "yes" : "no: train --load-from takes its weights");
   print_metrics(io, c);
 }
@@ -146,7 +159,8 @@ void add_show(CommandLine& app) {
   command.about("Reads the metadata, and no tensor: `ckpt verify` checks the bytes.");
   command.positional("CKPT", options->checkpoint, "file, or reference such as runs/a/<best>");
   command.flag("--config", options->config, "print its configuration (JSON) and nothing else");
-  command.example("ckpt show 'runs/road/20261121-100000/<best>'", "says what the best checkpoint of that run is");
+  command.example("ckpt show 'runs/road/20261121-100000/<best>'",
+                  "says what the best checkpoint of that run is");
   command.exit_code(14, "incomplete: the writer never committed");
   command.on_run([options](Io& io) { return run(*options, io); });
 }

@@ -31,7 +31,9 @@ struct Summary {
   double mean = 0;
   double squares = 0;  // sum of squared deviations from the mean
 
-  double deviation() const { return finite > 0 ? std::sqrt(squares / static_cast<double>(finite)) : 0; }
+  double deviation() const {
+    return finite > 0 ? std::sqrt(squares / static_cast<double>(finite)) : 0;
+  }
 
   // Chan, Golub and LeVeque (1983): joins two summaries without cancellation.
   void join(const Summary& other) {
@@ -87,24 +89,30 @@ std::string text(const Summary& summary, double value) {
   return summary.finite == 0 ? "-" : fmt::format("{:.4g}", value);
 }
 
-Json number(const Summary& summary, double value) { return summary.finite == 0 ? Json(nullptr) : Json(value); }
+Json number(const Summary& summary, double value) {
+  return summary.finite == 0 ? Json(nullptr) : Json(value);
+}
 
 void plot(const std::filesystem::path& file, const std::string& title,
-          const std::vector<container::NamedTensor>& tensors, const std::vector<Summary>& summaries) {
+          const std::vector<container::NamedTensor>& tensors,
+          const std::vector<Summary>& summaries) {
   std::vector<RangePoint> points;
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     const Summary& s = summaries[i];
     // The optimizer's numbers have scales of their own, and step counters would dwarf all.
     const bool weight = !tensors[i].name.starts_with("optimizer/");
-    if (s.finite > 0 && weight) points.push_back({tensors[i].name, s.min, s.max, s.mean, s.deviation()});
+    if (s.finite > 0 && weight)
+      points.push_back({tensors[i].name, s.min, s.max, s.mean, s.deviation()});
   }
-  if (points.empty()) fail(Code::kMismatch, "no tensor holds a finite number: there is nothing to plot");
+  if (points.empty())
+    fail(Code::kMismatch, "no tensor holds a finite number: there is nothing to plot");
   plot_ranges(file, title, points);
 }
 
 int run(const StatsOptions& options, Io& io) {
   if (!options.plot.empty() && options.plot.extension() != ".png") {
-    fail(Code::kUsage, "--plot {}: a file name that ends in .png was expected", options.plot.native());
+    fail(Code::kUsage, "--plot {}: a file name that ends in .png was expected",
+         options.plot.native());
   }
   const store::LoadedCheckpoint loaded =
       store::open_checkpoint(options.checkpoint, {.verify = true, .jobs = io.jobs});
@@ -139,14 +147,21 @@ int run(const StatsOptions& options, Io& io) {
     return 0;
   }
   using Align = Table::Align;
-  Table table({{"tensor"}, {"dtype"}, {"shape"}, {"min", Align::kRight}, {"max", Align::kRight},
-               {"mean", Align::kRight}, {"std", Align::kRight}, {"NaN", Align::kRight}, {"inf", Align::kRight}});
+  Table table({{"tensor"},
+               {"dtype"},
+               {"shape"},
+               {"min", Align::kRight},
+               {"max", Align::kRight},
+               {"mean", Align::kRight},
+               {"std", Align::kRight},
+               {"NaN", Align::kRight},
+               {"inf", Align::kRight}});
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     const Summary& s = summaries[i];
     const auto alarm = [&](std::uint64_t count) { return count > 0 ? format_count(count) : "0"; };
     table.add({printable(tensors[i].name), std::string(name(tensors[i].tensor.dtype())),
-               format_shape(tensors[i].tensor.shape()), text(s, s.min), text(s, s.max), text(s, s.mean),
-               text(s, s.deviation()), alarm(s.nan), alarm(s.inf)});
+               format_shape(tensors[i].tensor.shape()), text(s, s.min), text(s, s.max),
+               text(s, s.mean), text(s, s.deviation()), alarm(s.nan), alarm(s.inf)});
   }
   table.print(io);
   return 0;
@@ -161,7 +176,8 @@ void add_stats(CommandLine& app) {
       "All numbers are of the finite values, in float64; std divides by their count. NaN and "
       "infinite values are counted beside them. Complex values count as two numbers.");
   command.positional("CKPT", options->checkpoint, "file, or reference such as runs/a/<best>");
-  command.option("--plot", options->plot, "also draw the ranges of the weights (needs gnuplot)").placeholder("FILE.png");
+  command.option("--plot", options->plot, "also draw the ranges of the weights (needs gnuplot)")
+      .placeholder("FILE.png");
   command.example("ckpt stats model.h5 --plot ranges.png", "finds exploding weights at a glance");
   command.exit_code(14, "incomplete: the writer never committed");
   command.on_run([options](Io& io) { return run(*options, io); });

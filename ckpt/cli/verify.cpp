@@ -32,7 +32,8 @@ bool in_list(const std::vector<store::CheckpointEntry>& entries, const Uuid& uui
 }
 
 // What `checkpoint` refers to and is not found beside it or in neighbouring runs.
-std::vector<Parent> missing_references(const std::filesystem::path& path, const Checkpoint& checkpoint) {
+std::vector<Parent> missing_references(const std::filesystem::path& path,
+                                       const Checkpoint& checkpoint) {
   std::vector<Parent> open = checkpoint.parents;
   if (checkpoint.uuid_backbone) open.push_back({*checkpoint.uuid_backbone, Relation::kBackbone});
   if (open.empty()) return open;
@@ -44,14 +45,16 @@ std::vector<Parent> missing_references(const std::filesystem::path& path, const 
   drop_found(store::list_checkpoints(folder));
   if (open.empty()) return open;
   const bool in_run = folder.filename() == "checkpoints";
-  for (const auto& run : store::neighbours(store::RunDirectory::open(in_run ? folder.parent_path() : folder))) {
+  for (const auto& run :
+       store::neighbours(store::RunDirectory::open(in_run ? folder.parent_path() : folder))) {
     drop_found(run.list());
     if (open.empty()) break;
   }
   return open;
 }
 
-Verdict verify(const std::string& argument, const VerifyOptions& options, Io& io, Progress& progress) {
+Verdict verify(const std::string& argument, const VerifyOptions& options, Io& io,
+               Progress& progress) {
   Verdict verdict;
   verdict.path = argument;
   try {
@@ -71,9 +74,10 @@ Verdict verify(const std::string& argument, const VerifyOptions& options, Io& io
     verdict.missing = missing_references(path, checkpoint);
     if (options.lineage) {
       for (const Parent& parent : verdict.missing) {
-        verdict.problems.push_back({Code::kNotFound, "", 0,
-                                    fmt::format("{} {} is in no neighbouring run; restore it, or verify without --lineage",
-                                                to_string(parent.relation), parent.uuid.text())});
+        verdict.problems.push_back(
+            {Code::kNotFound, "", 0,
+             fmt::format("{} {} is in no neighbouring run; restore it, or verify without --lineage",
+                         to_string(parent.relation), parent.uuid.text())});
       }
     }
   } catch (const Error& error) {
@@ -95,16 +99,17 @@ Json to_json(const Verdict& verdict) {
   for (const Parent& parent : verdict.missing) {
     missing.push_back({{"uuid", parent.uuid.text()}, {"relation", to_string(parent.relation)}});
   }
-  return {{"path", verdict.path},         {"ok", verdict.problems.empty()},
-          {"problems", problems},         {"missing", missing},
+  return {{"path", verdict.path},           {"ok", verdict.problems.empty()},
+          {"problems", problems},           {"missing", missing},
           {"digests", verdict.has_digests}, {"bytes_read", verdict.bytes_read}};
 }
 
 void print_text(Io& io, const Verdict& verdict) {
   const std::string path = printable(verdict.path, 4096);
   if (verdict.problems.empty()) {
-    io.print("{}  {}{}\n", io.green("ok "), path,
-             verdict.has_digests ? "" : "  (no digests in this format: structure and checksums only)");
+    io.print(
+        "{}  {}{}\n", io.green("ok "), path,
+        verdict.has_digests ? "" : "  (no digests in this format: structure and checksums only)");
   } else {
     io.print("{}  {}\n", io.red("BAD"), path);
     for (const container::Problem& problem : verdict.problems) {
@@ -118,7 +123,9 @@ void print_text(Io& io, const Verdict& verdict) {
 }
 
 // A file that is not there, or that nobody may read, is no answer about its content.
-bool is_answer(Code code) { return code != Code::kNotFound && code != Code::kIo && code != Code::kUsage; }
+bool is_answer(Code code) {
+  return code != Code::kNotFound && code != Code::kIo && code != Code::kUsage;
+}
 
 int exit_code_of(const std::vector<Verdict>& verdicts, bool lineage) {
   int code = 0;
@@ -170,7 +177,8 @@ void add_verify(CommandLine& app) {
   command.flag("--deep", options->deep,
                "native files: have libhdf5 read them too, and compare what it sees");
   command.flag("--lineage", options->lineage, "a missing backbone or parent is a problem");
-  command.example("ckpt verify runs/road/*/checkpoints/*.h5", "checks every checkpoint of all runs named road");
+  command.example("ckpt verify runs/road/*/checkpoints/*.h5",
+                  "checks every checkpoint of all runs named road");
   command.exit_code(1, "a file is not whole");
   command.on_run([options](Io& io) { return run(*options, io); });
 }

@@ -12,8 +12,10 @@ namespace reprise::cli {
 void check_target(const WriteTarget& target) {
   store::format_of(target.path);
   std::error_code failure;
-  if (!target.overwrite && std::filesystem::exists(std::filesystem::symlink_status(target.path, failure))) {
-    fail(Code::kUsage, "{}: exists; choose another name, or give --overwrite", printable(target.path.native(), 4096));
+  if (!target.overwrite &&
+      std::filesystem::exists(std::filesystem::symlink_status(target.path, failure))) {
+    fail(Code::kUsage, "{}: exists; choose another name, or give --overwrite",
+         printable(target.path.native(), 4096));
   }
 }
 

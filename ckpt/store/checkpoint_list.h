@@ -21,7 +21,7 @@ struct CheckpointEntry {
   std::uint64_t update = 0;  // 0 where unknown
   Uuid uuid;
   std::optional<Uuid> uuid_backbone;
-  std::uint64_t bytes = 0;   // with the twin
+  std::uint64_t bytes = 0;       // with the twin
   std::int64_t modified_ns = 0;  // since 1970
   // Why the file could not be read; uuid is then nil unless the name says it.
   std::optional<std::string> problem;

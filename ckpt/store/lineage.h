@@ -36,7 +36,8 @@ struct LineageGraph {
 
   // Graphviz; missing files are dashed.
   std::string to_dot() const;
-  // {"nodes": [{uuid, path, type, arch, epoch, run, missing}], "edges": [{child, parent, relation}]}
+  // {"nodes": [{uuid, path, type, arch, epoch, run, missing}], "edges": [{child, parent,
+  // relation}]}
   Json to_json() const;
 };
 

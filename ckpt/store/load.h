@@ -26,8 +26,8 @@ struct LoadOptions {
 // A checkpoint and where it came from. Tensors are lazy views of the file.
 struct LoadedCheckpoint {
   Checkpoint checkpoint;
-  std::filesystem::path path;  // of the file, a reference resolved
-  std::string container;       // "hdf5", "pth-zip", "safetensors", ...
+  std::filesystem::path path;   // of the file, a reference resolved
+  std::string container;        // "hdf5", "pth-zip", "safetensors", ...
   int schema = kSchemaVersion;  // the version found in the file; 0 when it had none
   std::string dialect;          // of another trainer, else empty
 };
@@ -38,7 +38,8 @@ struct LoadedCheckpoint {
 // maps them all.
 // Errors, each naming the file: kNotFound; kIo; kCorrupt; kUnsupported (newer);
 // kIncomplete (never committed); kMismatch for a file that is no checkpoint.
-LoadedCheckpoint open_checkpoint(std::string_view path_or_reference, const LoadOptions& options = {});
+LoadedCheckpoint open_checkpoint(std::string_view path_or_reference,
+                                 const LoadOptions& options = {});
 
 // The same, for callers that need the checkpoint alone.
 Checkpoint load(std::string_view path_or_reference, const LoadOptions& options = {});

@@ -23,14 +23,14 @@ struct Metric {
   MetricMode mode = MetricMode::kMin;
   bool use_for_is_best = false;  // the major metric
   bool use_for_plateau_detection = false;
-  std::uint64_t patience = 5;    // evaluations
-  double min_delta = 0;          // improvements have to be larger than this
-  bool percentage = false;       // min_delta in percent of the best value
+  std::uint64_t patience = 5;  // evaluations
+  double min_delta = 0;        // improvements have to be larger than this
+  bool percentage = false;     // min_delta in percent of the best value
   std::vector<double> values;
   std::vector<std::uint64_t> updates;  // at which each value was measured; empty in foreign files
   std::optional<double> best;          // nothing until a finite value came
   std::uint64_t unchanged_for_epochs = 0;  // evaluations since the best one
-  Json others = Json::object();        // keys of other writers, kept as they are
+  Json others = Json::object();            // keys of other writers, kept as they are
 
   // Whether `value` would improve on the best so far. NaN never does.
   bool improves(double value) const;

@@ -28,6 +28,7 @@ std::vector<RunDirectory> neighbours(const RunDirectory& run);
 // Where the rolling save `file` has to stay available because a head in a neighbouring
 // run names it as its backbone; nothing when none does. Reads folders, and the
 // metadata of `file` alone.
-std::optional<std::filesystem::path> persistent_path_if_referenced(const std::filesystem::path& file);
+std::optional<std::filesystem::path> persistent_path_if_referenced(
+    const std::filesystem::path& file);
 
 }  // namespace reprise::store

@@ -16,11 +16,11 @@ namespace reprise::store {
 
 // A checkpoint is kept when any rule keeps it. With no rule set nothing is removed.
 struct RetentionPolicy {
-  bool keep_best = false;                  // by the major metric
+  bool keep_best = false;                       // by the major metric
   std::optional<std::uint64_t> keep_top = {};   // the best N by the major metric
   std::optional<std::uint64_t> keep_last = {};  // the newest N
   std::optional<std::uint64_t> every = {};      // ends of every K-th epoch,
-  std::uint64_t begin_epoch = 0;           //   counted from begin
+  std::uint64_t begin_epoch = 0;                //   counted from begin
   std::optional<std::uint64_t> end_epoch = {};  //   to end, both inclusive
   std::optional<std::chrono::seconds> younger_than = {};
   // Rewrite what is kept, but for the newest, without optimizer and loss state.
@@ -35,7 +35,7 @@ struct RetentionPolicy {
 struct RetentionPlan {
   struct Item {
     CheckpointEntry entry;
-    std::string reason;       // "best by val/acc1", "backbone of runs/b/...", "older than the last 3"
+    std::string reason;  // "best by val/acc1", "backbone of runs/b/...", "older than the last 3"
     std::uint64_t bytes = 0;  // that its removal or rewriting frees
   };
   std::vector<Item> removed;

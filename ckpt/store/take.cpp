@@ -20,22 +20,22 @@ const StateDict& dino_network(const Checkpoint& checkpoint) {
 
 StateDict part_of(const Checkpoint& checkpoint, const StateDict& own, std::string_view prefix) {
   if (checkpoint.type == CheckpointType::kSupervised) return own;
-  if (checkpoint.type == CheckpointType::kDino) return dino_network(checkpoint).strip_prefix(prefix);
+  if (checkpoint.type == CheckpointType::kDino)
+    return dino_network(checkpoint).strip_prefix(prefix);
   return checkpoint.model.strip_prefix(prefix);
 }
 
 StateDict whole_network(const Checkpoint& checkpoint) {
   switch (checkpoint.type) {
-    case CheckpointType::kModel:
-      return checkpoint.model;
-    case CheckpointType::kDino:
-      return dino_network(checkpoint);
-    case CheckpointType::kSupervised:
-      break;
+    case CheckpointType::kModel: return checkpoint.model;
+    case CheckpointType::kDino: return dino_network(checkpoint);
+    case CheckpointType::kSupervised: break;
   }
   StateDict whole;
-  for (const auto& [name, tensor] : checkpoint.backbone) whole.append(std::string(kBackbonePrefix) + name, tensor);
-  for (const auto& [name, tensor] : checkpoint.head) whole.append(std::string(kHeadPrefix) + name, tensor);
+  for (const auto& [name, tensor] : checkpoint.backbone)
+    whole.append(std::string(kBackbonePrefix) + name, tensor);
+  for (const auto& [name, tensor] : checkpoint.head)
+    whole.append(std::string(kHeadPrefix) + name, tensor);
   return whole;
 }
 
@@ -66,8 +66,8 @@ StateDict take_weights(const Checkpoint& checkpoint, std::string_view take,
     for (const std::string& name : take_names()) {
       if (!named(checkpoint, name).empty()) available.push_back(name);
     }
-    fail(Code::kMismatch, "this {} checkpoint has no {}; it has {}", to_string(checkpoint.type), take,
-         fmt::join(available, ", "));
+    fail(Code::kMismatch, "this {} checkpoint has no {}; it has {}", to_string(checkpoint.type),
+         take, fmt::join(available, ", "));
   }
   if (strip_prefix.empty()) return weights;
   StateDict stripped = weights.strip_prefix(strip_prefix);

@@ -11,9 +11,9 @@ namespace reprise::store {
 
 struct UpgradedFile {
   std::filesystem::path path;
-  std::string container;      // "hdf5", "pth-zip", ...
+  std::string container;  // "hdf5", "pth-zip", ...
   migrate::Upgraded upgraded;
-  Checkpoint checkpoint;      // validated
+  Checkpoint checkpoint;  // validated
 };
 
 // Opens `path` (a file, no reference), upgrades and validates in memory.

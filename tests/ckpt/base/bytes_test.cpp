@@ -1,5 +1,5 @@
-#include "ckpt/base/byte_reader.h"
 #include "ckpt/base/bytes.h"
+#include "ckpt/base/byte_reader.h"
 
 #include <gtest/gtest.h>
 
@@ -45,7 +45,8 @@ TEST(ByteReader, ReadsForwardAndNamesTheOffset) {
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), Code::kCorrupt);
-    EXPECT_STREQ(error.what(), "byte 104: length needs 4 bytes, 2 are left; the file is truncated or damaged");
+    EXPECT_STREQ(error.what(),
+                 "byte 104: length needs 4 bytes, 2 are left; the file is truncated or damaged");
   }
   EXPECT_EQ(reader.remaining(), 2U);
 }

@@ -38,7 +38,8 @@ TEST(Error, SystemErrorsSayWhatToDo) {
   };
   EXPECT_EQ(message(ENOENT, Code::kNotFound), "x: No such file or directory");
   EXPECT_EQ(message(ENOSPC, Code::kIo),
-            "x: No space left on device; free some space (ckpt clean --dry-run shows what could go) and run it again");
+            "x: No space left on device; free some space (ckpt clean --dry-run shows what could "
+            "go) and run it again");
   EXPECT_NE(message(EACCES, Code::kIo).find("choose a directory"), std::string::npos);
 }
 

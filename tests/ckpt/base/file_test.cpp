@@ -26,7 +26,8 @@ class FileTest : public testing::Test {
   }
   ~FileTest() override { fs::remove_all(folder_); }
   std::size_t count() const {
-    return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()));
+    return static_cast<std::size_t>(
+        std::distance(fs::directory_iterator(folder_), fs::directory_iterator()));
   }
   static Code code_of(const std::function<void()>& body) {
     try {
@@ -85,7 +86,8 @@ TEST_F(FileTest, KilledWriterLeavesOnlyATemporaryThatTheNextRemoves) {
 
 TEST_F(FileTest, TemporariesOfTheLivingOfOtherHostsAndFilesOfTheUserStay) {
   const DurableFile mine(folder_ / "a");
-  for (const char* name : {"x.tmp-1", "x.tmp-99999999-short", "x.tmp-abc-12345678", "x.tmp-99999999-0123abcd-12345678", "tmp-99999999-12345678", "notes"}) {
+  for (const char* name : {"x.tmp-1", "x.tmp-99999999-short", "x.tmp-abc-12345678",
+                           "x.tmp-99999999-0123abcd-12345678", "tmp-99999999-12345678", "notes"}) {
     std::ofstream(folder_ / name) << "mine";
   }
   EXPECT_EQ(remove_abandoned(folder_), 0);

@@ -34,27 +34,35 @@ TEST(Json, DepthIsLimited) {
   EXPECT_NO_THROW(parse_json(std::string(64, '[') + std::string(64, ']')));
   EXPECT_EQ(message([] { parse_json(std::string(65, '[') + std::string(65, ']')); }),
             "JSON: nested more than 64 levels deep");
-  EXPECT_EQ(message([] { parse_json(std::string(10'000'000, '[')); }), "JSON: nested more than 64 levels deep");
+  EXPECT_EQ(message([] { parse_json(std::string(10'000'000, '[')); }),
+            "JSON: nested more than 64 levels deep");
 }
 
 TEST(Json, RepeatedKeysAreRefused) {
-  EXPECT_EQ(message([] { parse_json(R"({"a":1,"b":{"a":2},"a":3})"); }), "JSON: key 'a' occurs twice in one object");
+  EXPECT_EQ(message([] { parse_json(R"({"a":1,"b":{"a":2},"a":3})"); }),
+            "JSON: key 'a' occurs twice in one object");
 }
 
 TEST(Json, MalformedTextIsNamedByByte) {
-  for (const char* text : {"", "{", "[1,]", "{\"a\":}", "nul", "1 2", "\"\xff\"", "'a'", "NaN", "[1e999]"}) {
+  for (const char* text :
+       {"", "{", "[1,]", "{\"a\":}", "nul", "1 2", "\"\xff\"", "'a'", "NaN", "[1e999]"}) {
     EXPECT_TRUE(message([&] { parse_json(text); }).starts_with("JSON: ")) << text;
   }
 }
 
-TEST(Json, BadUtf8IsReplacedWhenWritten) { EXPECT_EQ(dump_json(Json("a\xff")), "\"a\xEF\xBF\xBD\""); }
+TEST(Json, BadUtf8IsReplacedWhenWritten) {
+  EXPECT_EQ(dump_json(Json("a\xff")), "\"a\xEF\xBF\xBD\"");
+}
 
 TEST(Json, RequiredFieldsNamePlaceAndType) {
   const Json json = {{"n", -1}, {"s", "x"}};
   EXPECT_EQ(require_string(json, "s", "here"), "x");
-  EXPECT_EQ(message([&] { require_uint(json, "n", "here"); }), "here: 'n' is number, a non-negative integer was expected");
-  EXPECT_EQ(message([&] { require_array(json, "a", "here"); }), "here: 'a' is missing, an array was expected");
-  EXPECT_EQ(message([&] { require_object(Json::array(), "a", "here"); }), "here: 'a' is missing, an object was expected");
+  EXPECT_EQ(message([&] { require_uint(json, "n", "here"); }),
+            "here: 'n' is number, a non-negative integer was expected");
+  EXPECT_EQ(message([&] { require_array(json, "a", "here"); }),
+            "here: 'a' is missing, an array was expected");
+  EXPECT_EQ(message([&] { require_object(Json::array(), "a", "here"); }),
+            "here: 'a' is missing, an object was expected");
 }
 
 TEST(NearestName, FindsTyposAndSwaps) {
@@ -77,10 +85,11 @@ TEST(ParallelFor, EachIndexOnceWhateverTheThreads) {
 
 TEST(ParallelFor, FirstExceptionIsRethrownAndNothingStartsAfterIt) {
   std::atomic<int> started{0};
-  EXPECT_THROW(parallel_for(1'000'000, 4, [&](std::size_t i) {
-                 ++started;
-                 if (i == 10) throw std::runtime_error("ten");
-               }),
+  EXPECT_THROW(parallel_for(1'000'000, 4,
+                            [&](std::size_t i) {
+                              ++started;
+                              if (i == 10) throw std::runtime_error("ten");
+                            }),
                std::runtime_error);
   EXPECT_LT(started, 1'000'000);
 }

@@ -14,8 +14,12 @@ namespace fs = std::filesystem;
 
 class Writers : public testing::Test {
  protected:
-  Outcome run(std::vector<std::string> arguments) const { return ckpt(scratch_.path(), std::move(arguments)); }
-  void save(const Checkpoint& c, const std::string& name) const { store::save_as(c, scratch_ / name); }
+  Outcome run(std::vector<std::string> arguments) const {
+    return ckpt(scratch_.path(), std::move(arguments));
+  }
+  void save(const Checkpoint& c, const std::string& name) const {
+    store::save_as(c, scratch_ / name);
+  }
   Checkpoint load(const std::string& name) const { return store::load((scratch_ / name).native()); }
   std::vector<float> values(const Checkpoint& c, const std::string& name) const {
     const std::vector<std::byte> bytes = c.model.find(name)->to_bytes();
@@ -39,7 +43,8 @@ TEST_F(Writers, ConvertToPthAndBackGivesTheSameBytes) {
   save(sample::model(1, 3, 0.25), "a.h5");
   EXPECT_EQ(run({"convert", "a.h5", "b.pth"}).code, 0);
   EXPECT_EQ(run({"convert", "b.pth", "c.h5"}).code, 0);
-  EXPECT_TRUE(content(scratch_ / "a.h5") == content(scratch_ / "c.h5")) << run({"diff", "a.h5", "c.h5"}).out;
+  EXPECT_TRUE(content(scratch_ / "a.h5") == content(scratch_ / "c.h5"))
+      << run({"diff", "a.h5", "c.h5"}).out;
 }
 
 TEST_F(Writers, ConvertListsWhatWouldBeLost) {
@@ -47,7 +52,8 @@ TEST_F(Writers, ConvertListsWhatWouldBeLost) {
   Outcome outcome = run({"convert", "a.h5", "b.safetensors"});
   EXPECT_EQ(outcome.code, 13);
   EXPECT_EQ(outcome.err,
-            "ckpt convert: unsupported: b.safetensors: this format cannot hold optimizer; --lossy leaves it out\n");
+            "ckpt convert: unsupported: b.safetensors: this format cannot hold optimizer; --lossy "
+            "leaves it out\n");
   EXPECT_FALSE(fs::exists(scratch_ / "b.safetensors"));
   outcome = run({"convert", "a.h5", "b.safetensors", "--lossy", "--json"});
   EXPECT_EQ(outcome.code, 0);
@@ -87,7 +93,8 @@ TEST_F(Writers, ExtractTakesWeightsAndRecordsTheParent) {
   EXPECT_EQ(values(taken, "conv"), (std::vector<float>{10, 11}));
   EXPECT_EQ(taken.parents, (std::vector<Parent>{{sample::uuid(1), Relation::kLoaded}}));
   EXPECT_FALSE(taken.resumable());
-  EXPECT_EQ(run({"extract", "dino.h5", "h.h5", "--take", "student", "--strip-prefix", "head."}).code, 0);
+  EXPECT_EQ(
+      run({"extract", "dino.h5", "h.h5", "--take", "student", "--strip-prefix", "head."}).code, 0);
   EXPECT_EQ(values(load("h.h5"), "mlp"), (std::vector<float>{20, 21}));
   const Outcome none = run({"extract", "dino.h5", "x.h5", "--take", "ema"});
   EXPECT_EQ(none.code, 15);
@@ -115,7 +122,8 @@ TEST_F(Writers, AverageIsTheMeanInDoublePrecisionRoundedOnce) {
 
 TEST_F(Writers, AverageTakesTheLastOrNamedEpochsOfARun) {
   const store::RunDirectory run_directory = store::RunDirectory::create(scratch_ / "run");
-  for (int i = 1; i <= 4; ++i) store::save(sample::model(i, static_cast<std::uint64_t>(i), 0), run_directory.checkpoints());
+  for (int i = 1; i <= 4; ++i)
+    store::save(sample::model(i, static_cast<std::uint64_t>(i), 0), run_directory.checkpoints());
   EXPECT_EQ(run({"average", "run", "--last", "2", "last.h5"}).code, 0);
   EXPECT_EQ(values(load("last.h5"), "fc.weight")[0], 3.5F);
   EXPECT_EQ(run({"average", "run", "--epochs", "1,3:4", "some.h5"}).code, 0);

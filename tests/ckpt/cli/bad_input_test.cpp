@@ -19,13 +19,16 @@ namespace fs = std::filesystem;
 
 class BadInput : public testing::Test {
  protected:
-  void SetUp() override { fs::rename(store::save(sample::model(1, 3, 0.25), scratch_.path()).path, scratch_ / "a.h5"); }
+  void SetUp() override {
+    fs::rename(store::save(sample::model(1, 3, 0.25), scratch_.path()).path, scratch_ / "a.h5");
+  }
   Outcome run(std::vector<std::string> arguments, void (*before)() = nullptr) const {
     return ckpt(scratch_.path(), std::move(arguments), before);
   }
   std::vector<std::string> files() const {
     std::vector<std::string> names;
-    for (const auto& item : fs::directory_iterator(scratch_.path())) names.push_back(item.path().filename());
+    for (const auto& item : fs::directory_iterator(scratch_.path()))
+      names.push_back(item.path().filename());
     std::ranges::sort(names);
     return names;
   }
@@ -39,13 +42,17 @@ TEST_F(BadInput, EachKindHasItsExitCodeForEveryReader) {
   fs::resize_file(scratch_ / "short.h5", fs::file_size(scratch_ / "a.h5") - 100);
   fs::create_directory(scratch_ / "folder.h5");
   mkfifo((scratch_ / "fifo.h5").c_str(), 0600);
-  const std::pair<std::string, int> cases[] = {{"none.h5", 10},   {"empty.h5", 14},  {"foreign.h5", 12},
-                                               {"short.h5", 12},  {"folder.h5", 2},  {"fifo.h5", 12},
-                                               {"none/<best>", 10}, {"<nothing>", 2}};
+  const std::pair<std::string, int> cases[] = {
+      {"none.h5", 10},  {"empty.h5", 14}, {"foreign.h5", 12},  {"short.h5", 12},
+      {"folder.h5", 2}, {"fifo.h5", 12},  {"none/<best>", 10}, {"<nothing>", 2}};
   for (const auto& [file, code] : cases) {
-    for (const std::vector<std::string>& command :
-         {std::vector<std::string>{"show", file}, {"ls", file}, {"stats", file}, {"diff", file, "a.h5"},
-          {"convert", file, "out.h5"}, {"extract", file, "out.h5", "--take", "model"}, {"average", "a.h5", file, "out.h5"}}) {
+    for (const std::vector<std::string>& command : {std::vector<std::string>{"show", file},
+                                                    {"ls", file},
+                                                    {"stats", file},
+                                                    {"diff", file, "a.h5"},
+                                                    {"convert", file, "out.h5"},
+                                                    {"extract", file, "out.h5", "--take", "model"},
+                                                    {"average", "a.h5", file, "out.h5"}}) {
       const Outcome outcome = run(command);
       EXPECT_EQ(outcome.code, code) << command[0] << ' ' << file << ": " << outcome.err;
       EXPECT_EQ(outcome.out, "") << command[0] << ' ' << file;
@@ -56,11 +63,13 @@ TEST_F(BadInput, EachKindHasItsExitCodeForEveryReader) {
 }
 
 TEST_F(BadInput, MessageNamesFileFaultAndNextAct) {
-  EXPECT_EQ(run({"show", "none.h5"}).err, "ckpt show: not found: none.h5: No such file or directory\n");
+  EXPECT_EQ(run({"show", "none.h5"}).err,
+            "ckpt show: not found: none.h5: No such file or directory\n");
   fs::create_directory(scratch_ / "d");
-  EXPECT_EQ(run({"show", "d"}).err,
-            "ckpt show: usage: d: is a directory, a checkpoint was expected; use d/<last> or d/<best>\n"
-            "ckpt show --help says more\n");
+  EXPECT_EQ(
+      run({"show", "d"}).err,
+      "ckpt show: usage: d: is a directory, a checkpoint was expected; use d/<last> or d/<best>\n"
+      "ckpt show --help says more\n");
 }
 
 TEST_F(BadInput, NewerContainerIsUnsupported) {
@@ -77,7 +86,8 @@ TEST_F(BadInput, NewerContainerIsUnsupported) {
 TEST_F(BadInput, OutputThatExistsIsKept) {
   const std::string before = content(scratch_ / "a.h5");
   for (const std::vector<std::string>& command :
-       {std::vector<std::string>{"convert", "a.h5", "a.h5"}, {"extract", "a.h5", "a.h5", "--take", "model"},
+       {std::vector<std::string>{"convert", "a.h5", "a.h5"},
+        {"extract", "a.h5", "a.h5", "--take", "model"},
         {"average", "a.h5", "a.h5", "a.h5"}}) {
     const Outcome outcome = run(command);
     EXPECT_EQ(outcome.code, 2) << command[0];

@@ -46,8 +46,8 @@ inline Outcome ckpt(const std::filesystem::path& folder, std::vector<std::string
   }
   int status = 0;
   waitpid(child, &status, 0);
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), content(streams / "out"),
-          content(streams / "err")};
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
+          content(streams / "out"), content(streams / "err")};
 }
 
 }  // namespace reprise::cli

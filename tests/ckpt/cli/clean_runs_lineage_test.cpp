@@ -19,7 +19,9 @@ class Runs : public testing::Test {
       store::save(c, run_.checkpoints());
     }
   }
-  Outcome run(std::vector<std::string> arguments) const { return ckpt(scratch_.path(), std::move(arguments)); }
+  Outcome run(std::vector<std::string> arguments) const {
+    return ckpt(scratch_.path(), std::move(arguments));
+  }
 
   const sample::Scratch scratch_;
   const store::RunDirectory run_ = store::RunDirectory::create(scratch_ / "runs/road/1");
@@ -43,7 +45,8 @@ TEST_F(Runs, OneRowForEachRun) {
 }
 
 TEST_F(Runs, CleanDryRunChangesNothing) {
-  const Outcome outcome = run({"clean", "runs/road/1", "--keep-best", "--keep-last", "1", "--dry-run", "--json"});
+  const Outcome outcome =
+      run({"clean", "runs/road/1", "--keep-best", "--keep-last", "1", "--dry-run", "--json"});
   EXPECT_EQ(outcome.code, 0);
   const Json json = parse_json(outcome.out);
   ASSERT_EQ(json["removed"].size(), 1U);
@@ -89,8 +92,10 @@ TEST_F(Runs, CleanDropsOptimizers) {
 TEST_F(Runs, LineageOfACheckpointIsItsAncestry) {
   const Outcome text = run({"lineage", "runs/road/1/<last>"});
   EXPECT_EQ(text.code, 0);
-  EXPECT_TRUE(text.out.starts_with(sample::uuid(4).text().substr(0, 8) + "  model tiny_net ep4  ")) << text.out;
-  EXPECT_THAT(text.out, HasSubstr("\n  resumed " + sample::uuid(3).text().substr(0, 8) + "  model tiny_net ep3  "));
+  EXPECT_TRUE(text.out.starts_with(sample::uuid(4).text().substr(0, 8) + "  model tiny_net ep4  "))
+      << text.out;
+  EXPECT_THAT(text.out, HasSubstr("\n  resumed " + sample::uuid(3).text().substr(0, 8) +
+                                  "  model tiny_net ep3  "));
   const Json json = parse_json(run({"lineage", "runs/road/1/<last>", "--json"}).out);
   EXPECT_EQ(json["nodes"].size(), 2U);
   EXPECT_EQ(json["edges"][0]["relation"], "resumed");

@@ -14,8 +14,12 @@ using testing::HasSubstr;
 
 class DiffStats : public testing::Test {
  protected:
-  void save(const Checkpoint& c, const std::string& name) const { store::save_as(c, scratch_ / name); }
-  Outcome run(std::vector<std::string> arguments) const { return ckpt(scratch_.path(), std::move(arguments)); }
+  void save(const Checkpoint& c, const std::string& name) const {
+    store::save_as(c, scratch_ / name);
+  }
+  Outcome run(std::vector<std::string> arguments) const {
+    return ckpt(scratch_.path(), std::move(arguments));
+  }
   static Checkpoint with(std::vector<float> values) {
     Checkpoint c = sample::model(1, 1, 0.5);
     c.optimizer = Value();
@@ -31,7 +35,9 @@ TEST_F(DiffStats, EqualFilesAreEqual) {
   save(with({1, 2, 3, 4}), "b.h5");
   const Outcome outcome = run({"diff", "a.h5", "b.h5"});
   EXPECT_EQ(outcome.code, 0);
-  EXPECT_EQ(outcome.out, "1 tensors equal, 0 within the tolerance, 0 changed, 0 only in A, 0 only in B; 0 fields differ\n");
+  EXPECT_EQ(outcome.out,
+            "1 tensors equal, 0 within the tolerance, 0 changed, 0 only in A, 0 only in B; 0 "
+            "fields differ\n");
 }
 
 TEST_F(DiffStats, ChangedTensorIsMeasured) {
@@ -113,7 +119,8 @@ TEST_F(DiffStats, StatsAreThoseOfTheFiniteValues) {
   const float inf = std::numeric_limits<float>::infinity();
   Checkpoint c = with({1, 2, 3, 6});
   const std::vector<float> special = {nan, inf, -inf, 5};
-  c.model.append("special", Tensor::copy_of(DType::kFloat32, {4}, std::as_bytes(std::span(special))));
+  c.model.append("special",
+                 Tensor::copy_of(DType::kFloat32, {4}, std::as_bytes(std::span(special))));
   c.model.append("empty", Tensor::copy_of(DType::kFloat32, {0}, {}));
   save(c, "a.h5");
   const Outcome outcome = run({"stats", "a.h5", "--json"});
@@ -127,7 +134,8 @@ TEST_F(DiffStats, StatsAreThoseOfTheFiniteValues) {
   EXPECT_EQ(rows[1]["inf"], 2);
   EXPECT_EQ(rows[1]["mean"], 5.0);
   EXPECT_EQ(rows[2]["mean"], nullptr);
-  EXPECT_THAT(run({"stats", "a.h5"}).out, HasSubstr("model/special  float32  [4]       5    5     5      0    1    2\n"));
+  EXPECT_THAT(run({"stats", "a.h5"}).out,
+              HasSubstr("model/special  float32  [4]       5    5     5      0    1    2\n"));
 }
 
 TEST_F(DiffStats, StatsPlotIsAPng) {
@@ -141,7 +149,8 @@ TEST_F(DiffStats, StatsPlotIsAPng) {
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_TRUE(content(scratch_ / "a.png").starts_with("\x89PNG\r\n"));
   std::size_t files = 0;
-  for ([[maybe_unused]] const auto& item : std::filesystem::directory_iterator(scratch_.path())) ++files;
+  for ([[maybe_unused]] const auto& item : std::filesystem::directory_iterator(scratch_.path()))
+    ++files;
   EXPECT_EQ(files, 2U);  // no script or log is left behind
 }
 

@@ -85,7 +85,8 @@ TEST(Elements, UlpCountsNumbersBetween) {
   const double smallest = std::numeric_limits<double>::denorm_min();
   EXPECT_EQ(ulp(smallest, -smallest, DType::kFloat64), 2U);
   EXPECT_EQ(ulp(std::uint16_t{0x3C00}, std::uint16_t{0x3C03}, DType::kFloat16), 3U);
-  EXPECT_EQ(ulp(std::numeric_limits<std::int64_t>::min(), std::numeric_limits<std::int64_t>::max(), DType::kInt64),
+  EXPECT_EQ(ulp(std::numeric_limits<std::int64_t>::min(), std::numeric_limits<std::int64_t>::max(),
+                DType::kInt64),
             std::numeric_limits<std::uint64_t>::max());
   const float nan = std::numeric_limits<float>::quiet_NaN();
   EXPECT_EQ(ulp(nan, nan, DType::kFloat32), 0U);

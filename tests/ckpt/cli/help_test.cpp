@@ -17,7 +17,8 @@ std::vector<std::string> commands() {
 
 TEST(Help, EveryPromisedCommandIsThere) {
   const std::vector<std::string> names = commands();
-  for (const char* name : {"show", "ls", "verify", "diff", "stats", "convert", "extract", "average", "lineage", "runs", "clean"}) {
+  for (const char* name : {"show", "ls", "verify", "diff", "stats", "convert", "extract", "average",
+                           "lineage", "runs", "clean"}) {
     EXPECT_THAT(names, testing::Contains(name));
   }
 }

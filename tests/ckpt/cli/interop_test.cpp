@@ -15,11 +15,14 @@ class Interop : public testing::Test {
   void SetUp() override {
     if (!fs::exists(REPRISE_PYTHON)) GTEST_SKIP() << "no Python peers at " REPRISE_PYTHON;
   }
-  Outcome run(std::vector<std::string> arguments) const { return ckpt(scratch_.path(), std::move(arguments)); }
+  Outcome run(std::vector<std::string> arguments) const {
+    return ckpt(scratch_.path(), std::move(arguments));
+  }
   // What the script printed; the test fails when it does.
   std::string python(const std::string& script) const {
     std::ofstream(scratch_ / "peer.py") << script;
-    const std::string command = "cd '" + scratch_.path().native() + "' && " REPRISE_PYTHON " peer.py > peer.out 2>&1";
+    const std::string command =
+        "cd '" + scratch_.path().native() + "' && " REPRISE_PYTHON " peer.py > peer.out 2>&1";
     EXPECT_EQ(std::system(command.c_str()), 0) << content(scratch_ / "peer.out");
     return content(scratch_ / "peer.out");
   }
@@ -64,7 +67,8 @@ assert json.loads(c["config"])["lr"] == 0.001
 assert list(c["model"]) == ["fc.weight", "fc.bias"]
 assert c["optimizer"]["param_groups"][0]["betas"] == (0.9, 0.999)
 print(hashlib.sha256(c["model"]["fc.weight"].numpy().tobytes()).hexdigest())
-)"), c.model.find("fc.weight")->digest().hex() + "\n");
+)"),
+            c.model.find("fc.weight")->digest().hex() + "\n");
 }
 
 TEST_F(Interop, LsDigestsAreThoseOfH5py) {
@@ -93,7 +97,10 @@ for i in range(3):
          "f64": torch.randn(55, dtype=torch.float64), "i64": torch.randint(-9, 9, (40,)), "u8": torch.arange(7, dtype=torch.uint8) * i}
     save_file(d, f"w{i}.safetensors")
 )");
-  ASSERT_EQ(run({"average", "w0.safetensors", "w1.safetensors", "w2.safetensors", "mean.safetensors", "--lossy"}).code, 0);
+  ASSERT_EQ(run({"average", "w0.safetensors", "w1.safetensors", "w2.safetensors",
+                 "mean.safetensors", "--lossy"})
+                .code,
+            0);
   const Outcome stats = run({"stats", "w0.safetensors", "--json"});
   ASSERT_EQ(stats.code, 0);
   std::ofstream(scratch_ / "stats.json") << stats.out;

@@ -8,7 +8,9 @@
 namespace reprise::cli {
 namespace {
 
-Tensor of(std::vector<float> values, Shape shape) { return Tensor::copy_of(DType::kFloat32, std::move(shape), std::as_bytes(std::span(values))); }
+Tensor of(std::vector<float> values, Shape shape) {
+  return Tensor::copy_of(DType::kFloat32, std::move(shape), std::as_bytes(std::span(values)));
+}
 
 std::vector<float> values(const Tensor& tensor) {
   const auto bytes = tensor.to_bytes();
@@ -17,15 +19,20 @@ std::vector<float> values(const Tensor& tensor) {
   return numbers;
 }
 
-TEST(Mean, IsElementWise) { EXPECT_EQ(values(mean_of({of({1, 2}, {2}), of({3, 6}, {2})})), (std::vector<float>{2, 4})); }
+TEST(Mean, IsElementWise) {
+  EXPECT_EQ(values(mean_of({of({1, 2}, {2}), of({3, 6}, {2})})), (std::vector<float>{2, 4}));
+}
 
 TEST(Mean, PiecesEqualTheWhole) {
-  const Tensor mean = mean_of({sample::floats({300'000}, 1), sample::floats({300'000}, 0.1F, 0.3F)});
+  const Tensor mean =
+      mean_of({sample::floats({300'000}, 1), sample::floats({300'000}, 0.1F, 0.3F)});
   const auto whole = mean.to_bytes();
   std::vector<std::byte> piece(1001);
   for (const std::uint64_t offset : {0U, 3U, 65536U * 4U - 2U, 1'000'000U}) {
     mean.storage()->read(offset, piece);
-    EXPECT_TRUE(std::equal(piece.begin(), piece.end(), whole.begin() + static_cast<std::ptrdiff_t>(offset))) << offset;
+    EXPECT_TRUE(
+        std::equal(piece.begin(), piece.end(), whole.begin() + static_cast<std::ptrdiff_t>(offset)))
+        << offset;
   }
 }
 
@@ -38,8 +45,9 @@ TEST(Mean, TakesStridedTensorsByTheirValues) {
 TEST(Mean, IntegersAreRoundedToEven) {
   const std::int64_t a = 4;
   const std::int64_t b = 5;
-  const Tensor mean = mean_of({Tensor::copy_of(DType::kInt64, {}, std::as_bytes(std::span(&a, 1))),
-                               Tensor::copy_of(DType::kInt64, {}, std::as_bytes(std::span(&b, 1)))});
+  const Tensor mean =
+      mean_of({Tensor::copy_of(DType::kInt64, {}, std::as_bytes(std::span(&a, 1))),
+               Tensor::copy_of(DType::kInt64, {}, std::as_bytes(std::span(&b, 1)))});
   EXPECT_EQ(load_little<std::int64_t>(mean.to_bytes().data()), 4);
 }
 

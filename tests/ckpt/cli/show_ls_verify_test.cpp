@@ -13,9 +13,13 @@ namespace fs = std::filesystem;
 
 class ShowLsVerify : public testing::Test {
  protected:
-  void SetUp() override { fs::rename(store::save(sample::model(1, 3, 0.25), scratch_.path()).path, scratch_ / "a.h5"); }
+  void SetUp() override {
+    fs::rename(store::save(sample::model(1, 3, 0.25), scratch_.path()).path, scratch_ / "a.h5");
+  }
 
-  Outcome run(std::vector<std::string> arguments) const { return ckpt(scratch_.path(), std::move(arguments)); }
+  Outcome run(std::vector<std::string> arguments) const {
+    return ckpt(scratch_.path(), std::move(arguments));
+  }
 
   const sample::Scratch scratch_;
 };
@@ -31,13 +35,15 @@ TEST_F(ShowLsVerify, ShowSaysWhatItIs) {
             "arch           tiny_net\n"
             "epoch          3\n"
             "update         30\n"
-            "uuid           " + sample::uuid(1).text() + "\n"
-            "model          2 tensors, 64 B\n"
-            "in all         8 tensors, 200 B\n"
-            "resumable      yes\n"
-            "\n"
-            "metric    mode  last  best  values  \n"
-            "val/acc1  max   0.25  0.25       1  decides which is best\n");
+            "uuid           " +
+                sample::uuid(1).text() +
+                "\n"
+                "model          2 tensors, 64 B\n"
+                "in all         8 tensors, 200 B\n"
+                "resumable      yes\n"
+                "\n"
+                "metric    mode  last  best  values  \n"
+                "val/acc1  max   0.25  0.25       1  decides which is best\n");
 }
 
 TEST_F(ShowLsVerify, ShowJsonHasTheDocumentedKeys) {
@@ -47,9 +53,10 @@ TEST_F(ShowLsVerify, ShowJsonHasTheDocumentedKeys) {
   const Json json = parse_json(shown.out);
   std::vector<std::string> keys;
   for (const auto& [key, value] : json.items()) keys.push_back(key);
-  EXPECT_THAT(keys, testing::ElementsAre("path", "container", "schema", "dialect", "type", "epoch", "uuid",
-                                         "uuid_backbone", "arch", "arch_head", "resumable", "tensors",
-                                         "tensor_bytes", "metrics", "parents", "run", "update"));
+  EXPECT_THAT(
+      keys, testing::ElementsAre("path", "container", "schema", "dialect", "type", "epoch", "uuid",
+                                 "uuid_backbone", "arch", "arch_head", "resumable", "tensors",
+                                 "tensor_bytes", "metrics", "parents", "run", "update"));
   EXPECT_EQ(json["schema"], 5);
   EXPECT_EQ(json["dialect"], nullptr);
   EXPECT_EQ(json["epoch"], 3);
@@ -88,7 +95,8 @@ TEST_F(ShowLsVerify, LsDigestIsThatOfTheValues) {
   EXPECT_EQ(json["tensors"][1]["sha256"], expected);
   EXPECT_EQ(json["tensors"][1]["shape"], Json::array({4}));
   EXPECT_EQ(parse_json(run({"ls", "--json", "a.h5"}).out)["tensors"][1]["sha256"], nullptr);
-  EXPECT_THAT(run({"ls", "--digest", "a.h5"}).out, HasSubstr("float32  [4]        16  " + expected));
+  EXPECT_THAT(run({"ls", "--digest", "a.h5"}).out,
+              HasSubstr("float32  [4]        16  " + expected));
 }
 
 TEST_F(ShowLsVerify, VerifyGoesOnAfterABadFile) {
@@ -119,7 +127,8 @@ TEST_F(ShowLsVerify, VerifyJsonNamesEachProblem) {
 TEST_F(ShowLsVerify, MissingFileIsNoAnswer) {
   const Outcome verified = run({"verify", "none.h5", "a.h5"});
   EXPECT_EQ(verified.code, 10);
-  EXPECT_EQ(verified.out, "BAD  none.h5\n     not found: none.h5: No such file or directory\nok   a.h5\n");
+  EXPECT_EQ(verified.out,
+            "BAD  none.h5\n     not found: none.h5: No such file or directory\nok   a.h5\n");
 }
 
 TEST_F(ShowLsVerify, EveryFlippedByteIsFound) {

@@ -12,7 +12,8 @@ namespace {
 using testing::HasSubstr;
 
 // The error that reading a document gives after `change` was made to its root.
-std::string refusal(const std::function<void(Arena&, DictNode&)>& change, Code code = Code::kCorrupt) {
+std::string refusal(const std::function<void(Arena&, DictNode&)>& change,
+                    Code code = Code::kCorrupt) {
   const Document document = sample::model(1, 3, 0.5).to_document();
   change(*document.arena, document.root.as_dict());
   try {
@@ -50,21 +51,32 @@ TEST(Checkpoint, DocumentAndBackKeepsEveryField) {
 }
 
 TEST(Checkpoint, WrongFieldsAreNamed) {
-  EXPECT_THAT(refusal([](Arena&, DictNode& d) { d.erase("version"); }), HasSubstr("'version' is missing"));
-  EXPECT_THAT(refusal([](Arena& a, DictNode& d) { d.set(a, "version", Value::integer(6)); }, Code::kUnsupported),
+  EXPECT_THAT(refusal([](Arena&, DictNode& d) { d.erase("version"); }),
+              HasSubstr("'version' is missing"));
+  EXPECT_THAT(refusal([](Arena& a, DictNode& d) { d.set(a, "version", Value::integer(6)); },
+                      Code::kUnsupported),
               HasSubstr("6 is newer than 5"));
-  EXPECT_THAT(refusal([](Arena& a, DictNode& d) { d.set(a, "version", Value::integer(4)); }, Code::kUnsupported),
+  EXPECT_THAT(refusal([](Arena& a, DictNode& d) { d.set(a, "version", Value::integer(4)); },
+                      Code::kUnsupported),
               HasSubstr("must be upgraded"));
   EXPECT_THAT(refusal([](Arena& a, DictNode& d) { d.set(a, "type", a.string("other")); }),
               HasSubstr("'other', dino, supervised or model was expected"));
-  EXPECT_THAT(refusal([](Arena&, DictNode& d) { d.erase("uuid"); }), HasSubstr("'uuid' is missing"));
-  EXPECT_THAT(refusal([](Arena& a, DictNode& d) { d.set(a, "uuid", a.string("x")); }), HasSubstr("a UUID was expected"));
-  EXPECT_THAT(refusal([](Arena& a, DictNode& d) { d.set(a, "epoch", Value::integer(-1)); }), HasSubstr("at least 0"));
-  EXPECT_THAT(refusal([](Arena& a, DictNode& d) { d.set(a, "config", a.string("{")); }), HasSubstr("config: JSON"));
-  EXPECT_THAT(refusal([](Arena& a, DictNode& d) { d.set(a, "model", a.list()); }), HasSubstr("field 'model'"));
-  EXPECT_THAT(refusal([](Arena& a, DictNode& d) { d.get("model").as_dict().set(a, "x", Value::integer(1)); }),
+  EXPECT_THAT(refusal([](Arena&, DictNode& d) { d.erase("uuid"); }),
+              HasSubstr("'uuid' is missing"));
+  EXPECT_THAT(refusal([](Arena& a, DictNode& d) { d.set(a, "uuid", a.string("x")); }),
+              HasSubstr("a UUID was expected"));
+  EXPECT_THAT(refusal([](Arena& a, DictNode& d) { d.set(a, "epoch", Value::integer(-1)); }),
+              HasSubstr("at least 0"));
+  EXPECT_THAT(refusal([](Arena& a, DictNode& d) { d.set(a, "config", a.string("{")); }),
+              HasSubstr("config: JSON"));
+  EXPECT_THAT(refusal([](Arena& a, DictNode& d) { d.set(a, "model", a.list()); }),
+              HasSubstr("field 'model'"));
+  EXPECT_THAT(refusal([](Arena& a, DictNode& d) {
+                d.get("model").as_dict().set(a, "x", Value::integer(1));
+              }),
               HasSubstr("model/x"));
-  EXPECT_THAT(refusal([](Arena& a, DictNode& d) { d.set(a, "optimizer", a.dict()); }), HasSubstr("optimizer/state"));
+  EXPECT_THAT(refusal([](Arena& a, DictNode& d) { d.set(a, "optimizer", a.dict()); }),
+              HasSubstr("optimizer/state"));
 }
 
 TEST(Checkpoint, TypesHaveTheirParts) {
@@ -84,11 +96,12 @@ TEST(Checkpoint, TypesHaveTheirParts) {
 }
 
 TEST(Checkpoint, NamesOfTypesAndRelationsComeBack) {
-  for (const auto type : {CheckpointType::kDino, CheckpointType::kSupervised, CheckpointType::kModel}) {
+  for (const auto type :
+       {CheckpointType::kDino, CheckpointType::kSupervised, CheckpointType::kModel}) {
     EXPECT_EQ(checkpoint_type_from(to_string(type)), type);
   }
-  for (const auto relation : {Relation::kResumed, Relation::kLoaded, Relation::kDistilledFrom, Relation::kBackbone,
-                              Relation::kMigratedFrom}) {
+  for (const auto relation : {Relation::kResumed, Relation::kLoaded, Relation::kDistilledFrom,
+                              Relation::kBackbone, Relation::kMigratedFrom}) {
     EXPECT_EQ(relation_from(to_string(relation)), relation);
   }
   EXPECT_EQ(to_string(Relation::kDistilledFrom), "distilled-from");

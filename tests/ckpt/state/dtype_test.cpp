@@ -41,7 +41,8 @@ TEST(DType, SizesAndKinds) {
 TEST(StateDict, KeepsOrderAndRefusesRepeatedNames) {
   StateDict dict;
   const std::byte byte{1};
-  for (const char* key : {"z", "a", "m.b"}) dict.append(key, Tensor::copy_of(DType::kUInt8, {1}, {&byte, 1}));
+  for (const char* key : {"z", "a", "m.b"})
+    dict.append(key, Tensor::copy_of(DType::kUInt8, {1}, {&byte, 1}));
   std::string order;
   for (const auto& [key, tensor] : dict) order += key + " ";
   EXPECT_EQ(order, "z a m.b ");

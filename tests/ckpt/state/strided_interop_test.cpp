@@ -45,7 +45,8 @@ TEST(StridedInterop, ViewsReadAsTorchReadsThem) {
       "    if conj: t = t.conj()\n"
       "    if neg: t = torch._neg_view(t)\n"
       "    t = t.resolve_conj().resolve_neg().contiguous().reshape(-1)\n"
-      "    print(hashlib.sha256(t.view(torch.uint8).numpy().tobytes() if t.numel() else b'').hexdigest())\n";
+      "    print(hashlib.sha256(t.view(torch.uint8).numpy().tobytes() if t.numel() else "
+      "b'').hexdigest())\n";
   std::string expected;
   const auto list = [](const Shape& shape) {
     std::string text = "[";
@@ -53,11 +54,13 @@ TEST(StridedInterop, ViewsReadAsTorchReadsThem) {
     return text + "]";
   };
   for (const View& v : views) {
-    script += std::string("show(torch.") + v.torch + ", " + list(v.shape) + ", " + list(v.strides) + ", " +
-              std::to_string(v.offset) + ", " + (v.conjugated ? "True" : "False") + ", " + (v.negated ? "True" : "False") + ")\n";
-    const Tensor tensor = Tensor::make(v.dtype, v.shape, v.strides, v.offset,
-                                       owned_storage({as_bytes(bytes).begin(), as_bytes(bytes).end()}))
-                              .with_lazy_bits(v.conjugated, v.negated);
+    script += std::string("show(torch.") + v.torch + ", " + list(v.shape) + ", " + list(v.strides) +
+              ", " + std::to_string(v.offset) + ", " + (v.conjugated ? "True" : "False") + ", " +
+              (v.negated ? "True" : "False") + ")\n";
+    const Tensor tensor =
+        Tensor::make(v.dtype, v.shape, v.strides, v.offset,
+                     owned_storage({as_bytes(bytes).begin(), as_bytes(bytes).end()}))
+            .with_lazy_bits(v.conjugated, v.negated);
     expected += tensor.digest().hex() + "\n";
   }
   write_text(folder / "peer.py", script);

@@ -36,7 +36,8 @@ std::vector<int> numbers(const Tensor& tensor) {
   return out;
 }
 
-bool refused(DType dtype, Shape shape, Shape strides, std::int64_t offset, std::size_t storage_bytes) {
+bool refused(DType dtype, Shape shape, Shape strides, std::int64_t offset,
+             std::size_t storage_bytes) {
   try {
     Tensor::make(dtype, std::move(shape), std::move(strides), offset, bytes_0_to(storage_bytes));
     return false;
@@ -94,7 +95,8 @@ TEST(Tensor, StridedValuesComeInRowMajorOrder) {
   const Tensor transposed = Tensor::make(DType::kUInt8, {3, 2}, {1, 3}, 4, bytes_0_to(16));
   EXPECT_EQ(numbers(transposed), (std::vector<int>{4, 7, 5, 8, 6, 9}));
   EXPECT_TRUE(transposed.in_place().empty());
-  const Tensor unread = Tensor::make(DType::kUInt8, {3, 2}, {1, 3}, 4, std::make_shared<ReadOnlyStorage>(bytes_0_to(16)));
+  const Tensor unread = Tensor::make(DType::kUInt8, {3, 2}, {1, 3}, 4,
+                                     std::make_shared<ReadOnlyStorage>(bytes_0_to(16)));
   EXPECT_EQ(numbers(unread), numbers(transposed));
   const Tensor wide = Tensor::make(DType::kUInt16, {2, 2}, {1, 2}, 1, bytes_0_to(16));
   EXPECT_EQ(numbers(wide), (std::vector<int>{2, 3, 6, 7, 4, 5, 8, 9}));
@@ -106,10 +108,12 @@ TEST(Tensor, ChunksJoinToTheWhole) {
   std::vector<std::byte> bytes(100'000);
   for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(i * 31 >> 3);
   const auto storage = owned_storage(bytes);
-  const Tensor views[] = {Tensor::make(DType::kFloat32, {100, 250}, {250, 1}, 0, storage),
-                          Tensor::make(DType::kFloat32, {250, 100}, {1, 250}, 0, storage),
-                          Tensor::make(DType::kComplex64, {50, 250}, {1, 50}, 0, storage).with_lazy_bits(true, true),
-                          Tensor::make(DType::kFloat32, {100, 250}, {250, 1}, 0, std::make_shared<ReadOnlyStorage>(storage))};
+  const Tensor views[] = {
+      Tensor::make(DType::kFloat32, {100, 250}, {250, 1}, 0, storage),
+      Tensor::make(DType::kFloat32, {250, 100}, {1, 250}, 0, storage),
+      Tensor::make(DType::kComplex64, {50, 250}, {1, 50}, 0, storage).with_lazy_bits(true, true),
+      Tensor::make(DType::kFloat32, {100, 250}, {250, 1}, 0,
+                   std::make_shared<ReadOnlyStorage>(storage))};
   for (const Tensor& tensor : views) {
     const std::vector<std::byte> whole = tensor.to_bytes();
     for (const std::size_t chunk : {16U, 1008U, 65536U, 1U << 20}) {
@@ -137,13 +141,16 @@ TEST(Tensor, LazyBitsAreResolvedWhenRead) {
   EXPECT_EQ(read(complex.with_lazy_bits(true, true)), (std::vector<float>{-1, 2, 3, 0}));
   EXPECT_TRUE(complex.with_lazy_bits(true, false).in_place().empty());
   const std::int16_t integers[] = {5, -32768};
-  const Tensor negated = Tensor::copy_of(DType::kInt16, {2}, std::as_bytes(std::span(integers))).with_lazy_bits(false, true);
+  const Tensor negated = Tensor::copy_of(DType::kInt16, {2}, std::as_bytes(std::span(integers)))
+                             .with_lazy_bits(false, true);
   std::int16_t out[2];
   std::memcpy(out, negated.to_bytes().data(), 4);
   EXPECT_EQ(out[0], -5);
   EXPECT_EQ(out[1], -32768);  // wraps, as in PyTorch
   // A real tensor has no conjugate.
-  EXPECT_FALSE(Tensor::copy_of(DType::kFloat32, {4}, std::as_bytes(std::span(values))).with_lazy_bits(true, false).conjugated());
+  EXPECT_FALSE(Tensor::copy_of(DType::kFloat32, {4}, std::as_bytes(std::span(values)))
+                   .with_lazy_bits(true, false)
+                   .conjugated());
 }
 
 TEST(Tensor, BufferOfTheWrongSizeIsOurBug) {

@@ -20,7 +20,8 @@ namespace {
 
 // Weights that the test goes on changing, as an optimizer does.
 struct Weights {
-  std::shared_ptr<std::vector<float>> values = std::make_shared<std::vector<float>>(5'000'000, 1.0F);
+  std::shared_ptr<std::vector<float>> values =
+      std::make_shared<std::vector<float>>(5'000'000, 1.0F);
 
   Checkpoint checkpoint(int number) const {
     Checkpoint c = sample::model(number, 1, 0.5);
@@ -93,7 +94,8 @@ TEST(AsyncSave, FailureSurfacesAtTheNextSubmitWhichIsNotStarted) {
   AsyncSaver saver;
   saver.submit(sample::model(1, 1, 0.5), [](const Checkpoint&) { fail(Code::kIo, "disk full"); });
   bool started = false;
-  EXPECT_THROW(saver.submit(sample::model(2, 1, 0.5), [&](const Checkpoint&) { started = true; }), Error);
+  EXPECT_THROW(saver.submit(sample::model(2, 1, 0.5), [&](const Checkpoint&) { started = true; }),
+               Error);
   saver.finish();
   EXPECT_FALSE(started);
   saver.submit(sample::model(3, 1, 0.5), [&](const Checkpoint&) { started = true; });
@@ -103,7 +105,8 @@ TEST(AsyncSave, FailureSurfacesAtTheNextSubmitWhichIsNotStarted) {
 
 TEST(AsyncSave, FailureSurfacesAtFinish) {
   AsyncSaver saver;
-  saver.submit(sample::model(1, 1, 0.5), [](const Checkpoint&) { throw std::runtime_error("writer"); });
+  saver.submit(sample::model(1, 1, 0.5),
+               [](const Checkpoint&) { throw std::runtime_error("writer"); });
   EXPECT_THROW(saver.finish(), std::runtime_error);
 }
 
@@ -146,18 +149,22 @@ TEST(Staging, TiedTensorsAreCopiedOnce) {
 TEST(Staging, BufferIsReused) {
   const Weights weights;
   StagingBuffer buffer;
-  const std::byte* first = buffer.copy(weights.checkpoint(1), 1).model.find("live")->in_place().data();
-  const std::byte* second = buffer.copy(weights.checkpoint(2), 1).model.find("live")->in_place().data();
+  const std::byte* first =
+      buffer.copy(weights.checkpoint(1), 1).model.find("live")->in_place().data();
+  const std::byte* second =
+      buffer.copy(weights.checkpoint(2), 1).model.find("live")->in_place().data();
   EXPECT_EQ(first, second);
 }
 
 TEST(Staging, SharedNodesOfTheOptimizerStayShared) {
   Checkpoint c = sample::model(1, 1, 0.5);
-  const Value betas = c.optimizer.as_dict().get("param_groups").as_sequence().items[0].as_dict().get("betas");
+  const Value betas =
+      c.optimizer.as_dict().get("param_groups").as_sequence().items[0].as_dict().get("betas");
   c.optimizer.as_dict().set(*c.arena, "again", betas);
   StagingBuffer buffer;
   const Checkpoint copy = buffer.copy(c, 1);
-  const Value of_group = copy.optimizer.as_dict().get("param_groups").as_sequence().items[0].as_dict().get("betas");
+  const Value of_group =
+      copy.optimizer.as_dict().get("param_groups").as_sequence().items[0].as_dict().get("betas");
   EXPECT_EQ(of_group.identity(), copy.optimizer.as_dict().get("again").identity());
   EXPECT_NE(of_group.identity(), betas.identity());
 }

@@ -52,7 +52,8 @@ TEST_F(LineageTest, DotDashesMissingFiles) {
   EXPECT_THAT(dot, HasSubstr("digraph lineage {"));
   EXPECT_THAT(dot, HasSubstr("\"" + sample::uuid(9).text() + "\" [label=\"missing"));
   EXPECT_THAT(dot, HasSubstr("style=dashed"));
-  EXPECT_THAT(dot, HasSubstr("\"" + sample::uuid(2).text() + "\" -> \"" + sample::uuid(1).text() + "\" [label=\"resumed\"]"));
+  EXPECT_THAT(dot, HasSubstr("\"" + sample::uuid(2).text() + "\" -> \"" + sample::uuid(1).text() +
+                             "\" [label=\"resumed\"]"));
 }
 
 TEST_F(LineageTest, NamesFromFilesCannotBreakTheDotText) {

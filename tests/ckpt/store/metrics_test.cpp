@@ -107,7 +107,8 @@ TEST(Metrics, ReadsTheOriginalForm) {
 }
 
 TEST(Metrics, UnknownKeysOfAMetricAreKept) {
-  const MetricsState state = MetricsState::from(parse_json(R"({"m": {"mode": "max", "unit": "percent"}})"));
+  const MetricsState state =
+      MetricsState::from(parse_json(R"({"m": {"mode": "max", "unit": "percent"}})"));
   EXPECT_EQ(state.to_json()["m"]["unit"], "percent");
 }
 
@@ -123,12 +124,15 @@ TEST(Metrics, WrongTypesAreNamed) {
   };
   EXPECT_EQ(message(R"({"m": {"mode": "up"}})"),
             "metrics: 'm': 'mode' is string, \"min\" or \"max\" was expected");
-  EXPECT_EQ(message(R"({"m": {"mode": "min", "values": 3}})"), "metrics: 'm': 'values' is number, an array was expected");
-  EXPECT_EQ(message(R"({"m": {"mode": "min", "values": [1, 2], "updates": [1]}})"), "metrics: 'm' has 2 values and 1 updates");
+  EXPECT_EQ(message(R"({"m": {"mode": "min", "values": 3}})"),
+            "metrics: 'm': 'values' is number, an array was expected");
+  EXPECT_EQ(message(R"({"m": {"mode": "min", "values": [1, 2], "updates": [1]}})"),
+            "metrics: 'm' has 2 values and 1 updates");
 }
 
 TEST(Metrics, MajorMetricAsAnOption) {
-  EXPECT_EQ(parse_major_metric("val/acc1:max"), std::pair(std::string("val/acc1"), MetricMode::kMax));
+  EXPECT_EQ(parse_major_metric("val/acc1:max"),
+            std::pair(std::string("val/acc1"), MetricMode::kMax));
   EXPECT_EQ(parse_major_metric("val/acc1:min").second, MetricMode::kMin);
   EXPECT_EQ(parse_major_metric("val/acc1").second, MetricMode::kMax);
   EXPECT_EQ(parse_major_metric("val/loss").second, MetricMode::kMin);

@@ -58,7 +58,9 @@ TEST_F(ReferenceTest, BestIsTheEarlierOfEquals) {
   EXPECT_EQ(at("<best>~2"), sample::uuid(1));
 }
 
-TEST_F(ReferenceTest, NanIsNeverBest) { EXPECT_THAT(message("<best>~3", Code::kNotFound), testing::HasSubstr("only 3")); }
+TEST_F(ReferenceTest, NanIsNeverBest) {
+  EXPECT_THAT(message("<best>~3", Code::kNotFound), testing::HasSubstr("only 3"));
+}
 
 TEST_F(ReferenceTest, BestFollowsTheDirectionOfTheMetric) {
   const RunDirectory lower = RunDirectory::create(root_ / "lower");
@@ -117,7 +119,8 @@ TEST_F(ReferenceTest, RealFileOfThatNameWins) {
 
 TEST_F(ReferenceTest, DirectoryIsAnErrorUnlessAskedFor) {
   EXPECT_THAT(message("", Code::kUsage), testing::HasSubstr("/<last>"));
-  EXPECT_EQ(resolve(run_.path().native(), DirectoryMeans::kLast), resolve((run_.path() / "<last>").native()));
+  EXPECT_EQ(resolve(run_.path().native(), DirectoryMeans::kLast),
+            resolve((run_.path() / "<last>").native()));
 }
 
 TEST_F(ReferenceTest, MissingRunIsNotFound) {

@@ -21,7 +21,9 @@ using testing::HasSubstr;
 class RetentionTest : public testing::Test {
  protected:
   void SetUp() override {
-    for (int i = 1; i <= 6; ++i) save(sample::model(i, static_cast<std::uint64_t>(i), i == 2 ? 0.9 : 0.1 * i), run_.checkpoints());
+    for (int i = 1; i <= 6; ++i)
+      save(sample::model(i, static_cast<std::uint64_t>(i), i == 2 ? 0.9 : 0.1 * i),
+           run_.checkpoints());
   }
 
   // Epochs that the policy keeps, after it was executed.
@@ -40,22 +42,29 @@ class RetentionTest : public testing::Test {
   const RunDirectory run_ = RunDirectory::create(root_ / "run");
 };
 
-TEST_F(RetentionTest, WithoutARuleEverythingStays) { EXPECT_THAT(kept({}), ElementsAre(1, 2, 3, 4, 5, 6)); }
+TEST_F(RetentionTest, WithoutARuleEverythingStays) {
+  EXPECT_THAT(kept({}), ElementsAre(1, 2, 3, 4, 5, 6));
+}
 
 TEST_F(RetentionTest, KeepLast) { EXPECT_THAT(kept({.keep_last = 2}), ElementsAre(5, 6)); }
 
-TEST_F(RetentionTest, KeepBestAlsoKeepsTheNewest) { EXPECT_THAT(kept({.keep_best = true}), ElementsAre(2, 6)); }
+TEST_F(RetentionTest, KeepBestAlsoKeepsTheNewest) {
+  EXPECT_THAT(kept({.keep_best = true}), ElementsAre(2, 6));
+}
 
 TEST_F(RetentionTest, KeepTop) { EXPECT_THAT(kept({.keep_top = 3}), ElementsAre(2, 5, 6)); }
 
 TEST_F(RetentionTest, EveryKIsCountedFromBeginAndEndsInclusive) {
-  EXPECT_THAT(kept({.keep_last = 1, .every = 2, .begin_epoch = 1, .end_epoch = 3}), ElementsAre(1, 3, 6));
+  EXPECT_THAT(kept({.keep_last = 1, .every = 2, .begin_epoch = 1, .end_epoch = 3}),
+              ElementsAre(1, 3, 6));
 }
 
 TEST_F(RetentionTest, YoungFilesStay) {
-  EXPECT_THAT(kept({.keep_last = 1, .younger_than = std::chrono::hours(1)}), ElementsAre(1, 2, 3, 4, 5, 6));
+  EXPECT_THAT(kept({.keep_last = 1, .younger_than = std::chrono::hours(1)}),
+              ElementsAre(1, 2, 3, 4, 5, 6));
   for (const auto& entry : run_.list()) {
-    if (entry.epoch < 4) fs::last_write_time(entry.path, fs::file_time_type::clock::now() - std::chrono::hours(2));
+    if (entry.epoch < 4)
+      fs::last_write_time(entry.path, fs::file_time_type::clock::now() - std::chrono::hours(2));
   }
   EXPECT_THAT(kept({.keep_last = 1, .younger_than = std::chrono::hours(1)}), ElementsAre(4, 5, 6));
 }
@@ -73,7 +82,8 @@ TEST_F(RetentionTest, ParentInARunOfAnotherNameStays) {
   // runs/<name>/<time>
   const RunDirectory here = RunDirectory::create(root_ / "runs/a/1");
   const RunDirectory there = RunDirectory::create(root_ / "runs/b/1");
-  for (int i = 1; i <= 3; ++i) save(sample::model(i, static_cast<std::uint64_t>(i), 0.1), here.checkpoints());
+  for (int i = 1; i <= 3; ++i)
+    save(sample::model(i, static_cast<std::uint64_t>(i), 0.1), here.checkpoints());
   Checkpoint child = sample::model(50, 1, 0.1);
   child.parents = {{sample::uuid(1), Relation::kLoaded}};
   save(child, there.checkpoints());

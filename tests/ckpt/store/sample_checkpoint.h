@@ -48,13 +48,16 @@ inline Value adamw(Arena& arena, float scale) {
     const Value of_parameter = arena.dict();
     of_parameter.as_dict().set(arena, "step", arena.tensor(floats({}, scale)));
     of_parameter.as_dict().set(arena, "exp_avg", arena.tensor(floats({i == 0 ? 12 : 4}, scale)));
-    of_parameter.as_dict().set(arena, "exp_avg_sq", arena.tensor(floats({i == 0 ? 12 : 4}, scale * 2)));
+    of_parameter.as_dict().set(arena, "exp_avg_sq",
+                               arena.tensor(floats({i == 0 ? 12 : 4}, scale * 2)));
     state.as_dict().append(arena, Value::integer(i), of_parameter);
   }
   const Value group = arena.dict();
   group.as_dict().set(arena, "lr", Value::real(0.001));
-  group.as_dict().set(arena, "betas", arena.tuple(std::vector<Value>{Value::real(0.9), Value::real(0.999)}));
-  group.as_dict().set(arena, "params", arena.list(std::vector<Value>{Value::integer(0), Value::integer(1)}));
+  group.as_dict().set(arena, "betas",
+                      arena.tuple(std::vector<Value>{Value::real(0.9), Value::real(0.999)}));
+  group.as_dict().set(arena, "params",
+                      arena.list(std::vector<Value>{Value::integer(0), Value::integer(1)}));
   const Value optimizer = arena.dict();
   optimizer.as_dict().set(arena, "state", state);
   optimizer.as_dict().set(arena, "param_groups", arena.list(std::vector<Value>{group}));

@@ -70,7 +70,8 @@ TEST(Save, SameStateSameBytes) {
 TEST(Save, RollingSaveReplacesTheOneBefore) {
   const sample::Scratch folder;
   save(sample::model(1, 1, 0.1), folder.path(), {.kind = SaveKind::kRolling});
-  const SaveReport report = save(sample::model(2, 2, 0.2), folder.path(), {.kind = SaveKind::kRolling});
+  const SaveReport report =
+      save(sample::model(2, 2, 0.2), folder.path(), {.kind = SaveKind::kRolling});
   EXPECT_EQ(names_in(folder.path()), std::vector<std::string>{"checkpoint_model_tiny_net.h5"});
   EXPECT_EQ(load(report.path.native()).uuid, sample::uuid(2));
 }
@@ -82,9 +83,10 @@ TEST(Save, RollingSaveThatIsSomebodysBackboneStays) {
   save(sample::model(1, 1, 0.1), run.checkpoints(), {.kind = SaveKind::kRolling});
   save(sample::head_for(9, sample::uuid(1)), other.checkpoints());
   save(sample::model(2, 2, 0.2), run.checkpoints(), {.kind = SaveKind::kRolling});
-  EXPECT_THAT(names_in(run.checkpoints()),
-              testing::ElementsAre("checkpoint_model_tiny_net.h5",
-                                   checkpoint_name(sample::model(1, 1, 0.1), SaveKind::kPersistent)));
+  EXPECT_THAT(
+      names_in(run.checkpoints()),
+      testing::ElementsAre("checkpoint_model_tiny_net.h5",
+                           checkpoint_name(sample::model(1, 1, 0.1), SaveKind::kPersistent)));
 }
 
 TEST(Save, TwinHoldsTheSameAndIsNoEntryOfItsOwn) {
@@ -141,7 +143,8 @@ TEST(Save, FullDiskLeavesThePreviousSaveWhole) {
     std::signal(SIGXFSZ, SIG_IGN);
     const rlimit limit{1 << 20, 1 << 20};
     setrlimit(RLIMIT_FSIZE, &limit);
-    _exit(static_cast<int>(code_of([&] { save(larger, folder.path(), {.kind = SaveKind::kRolling}); })));
+    _exit(static_cast<int>(
+        code_of([&] { save(larger, folder.path(), {.kind = SaveKind::kRolling}); })));
   }
   int status = 0;
   waitpid(child, &status, 0);

@@ -33,7 +33,8 @@ TEST(Take, BackboneOfDinoIsTheTeachersWithoutPrefix) {
 }
 
 TEST(Take, StudentAndTeacherAreWhole) {
-  EXPECT_THAT(keys(take_weights(dino(), "student")), testing::ElementsAre("backbone.conv", "head.mlp"));
+  EXPECT_THAT(keys(take_weights(dino(), "student")),
+              testing::ElementsAre("backbone.conv", "head.mlp"));
   EXPECT_THAT(keys(take_weights(dino(), "student", "head.")), testing::ElementsAre("mlp"));
 }
 
@@ -41,7 +42,8 @@ TEST(Take, ModelOfSupervisedHasBothParts) {
   Checkpoint c = sample::head_for(1, sample::uuid(2));
   c.uuid_backbone.reset();
   c.backbone.append("conv", sample::floats({2}, 1));
-  EXPECT_THAT(keys(take_weights(c, "model")), testing::ElementsAre("backbone.conv", "head.linear.weight"));
+  EXPECT_THAT(keys(take_weights(c, "model")),
+              testing::ElementsAre("backbone.conv", "head.linear.weight"));
 }
 
 TEST(Take, WhatIsNotThereIsAMismatchThatSaysWhatIs) {
