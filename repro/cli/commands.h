@@ -14,5 +14,8 @@ void add_restore(CommandLine& app);
 void add_keygen(CommandLine& app);
 void add_sign(CommandLine& app);
 void add_verify(CommandLine& app);
+void add_table(CommandLine& app);
+void add_plot(CommandLine& app);
+void add_report(CommandLine& app);
 
 }  // namespace reprise::repro

@@ -15,5 +15,8 @@ int main(int argc, char** argv) {
   repro::add_keygen(app);
   repro::add_sign(app);
   repro::add_verify(app);
+  repro::add_table(app);
+  repro::add_plot(app);
+  repro::add_report(app);
   return app.run(argc, argv);
 }
