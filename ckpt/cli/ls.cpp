@@ -43,7 +43,7 @@ std::vector<Row> native_rows(const std::filesystem::path& path, const LsOptions&
 
 std::vector<Row> other_rows(const std::filesystem::path& path, const LsOptions& options, Io& io) {
   const Checkpoint checkpoint =
-      store::load(path.native(), {.verify = options.digest, .jobs = io.jobs});
+      store::load(path.native(), {.verify = options.digest, .jobs = io.jobs, .derive_uuid = false});
   const auto named = container::name_tensors(checkpoint.to_document());
   std::vector<Row> rows(named.size());
   const auto fill = [&](std::size_t i) {

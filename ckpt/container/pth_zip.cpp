@@ -154,7 +154,7 @@ Document open_pth_zip(const std::filesystem::path& path) {
 bool is_torchscript(const std::filesystem::path& path) {
   const auto file = MappedFile::open(path);
   try {
-    return TorchArchive(file).is_torchscript();
+    return ZipDirectory::lists(file->bytes(), "/constants.pkl");
   } catch (const Error& error) {
     throw error.at(path.string());
   }

@@ -225,16 +225,29 @@ void read_local(Bytes archive, std::uint64_t limit, Header& header) {
   }
 }
 
-}  // namespace
-
-ZipDirectory ZipDirectory::read(Bytes archive) {
-  const End end = read_end(archive);
+ByteReader central_directory(Bytes archive, const End& end) {
   if (end.central_offset > end.offset || end.central_bytes != end.offset - end.central_offset) {
     corrupt(end.offset, "the directory does not lie in front of the end record");
   }
   if (end.entries > end.central_bytes / kCentralBytes)
     corrupt(end.offset, "more entries than the directory has room for");
-  ByteReader reader(archive.subspan(end.central_offset, end.central_bytes), end.central_offset);
+  return ByteReader(archive.subspan(end.central_offset, end.central_bytes), end.central_offset);
+}
+
+}  // namespace
+
+bool ZipDirectory::lists(Bytes archive, std::string_view ending) {
+  const End end = read_end(archive);
+  ByteReader reader = central_directory(archive, end);
+  for (std::uint64_t i = 0; i < end.entries; ++i) {
+    if (read_central(reader).entry.name.ends_with(ending)) return true;
+  }
+  return false;
+}
+
+ZipDirectory ZipDirectory::read(Bytes archive) {
+  const End end = read_end(archive);
+  ByteReader reader = central_directory(archive, end);
   std::vector<Header> headers;
   headers.reserve(end.entries);
   for (std::uint64_t i = 0; i < end.entries; ++i) {

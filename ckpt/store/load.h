@@ -17,6 +17,9 @@ struct LoadOptions {
   // for, through bounded buffers: what only passes through needs no more.
   bool verify = true;
   unsigned jobs = 0;  // as parallel_for takes it
+  // A file without a UUID gets one of its SHA-256, which means reading all of it. False where
+  // nobody will look at the UUID, as in a listing of tensors: it is then meaningless.
+  bool derive_uuid = true;
   // For old files whose kind cannot be told from their content; see `migrate --help`.
   std::string dialect = {};
   std::string arch = {};

@@ -29,7 +29,7 @@ UpgradedFile open_upgraded(const std::filesystem::path& path, const LoadOptions&
     upgrade.dialect = if_given(options.dialect);
     upgrade.arch = if_given(options.arch);
     upgrade.arch_head = if_given(options.arch_head);
-    upgrade.file_digest = [&] { return sha256_file(path); };
+    upgrade.file_digest = [&] { return options.derive_uuid ? sha256_file(path) : Digest{}; };
     upgrade.companion = open_companion(path);
     file.upgraded = migrate::upgrade(document, upgrade);
     file.checkpoint = Checkpoint::from(file.upgraded.document);
