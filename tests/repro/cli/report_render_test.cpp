@@ -63,6 +63,7 @@ class ReportInABrowser : public testing::Test {
   std::string chromium(const std::string& options, const std::string& page = "r.html") {
     return must(scratch_.path(),
                 "timeout 120 chromium --headless --no-sandbox --disable-gpu --hide-scrollbars "
+                "--no-first-run --disable-background-networking --disable-component-update "
                 "--user-data-dir=profile " +
                     options + " file://$PWD/" + page + " 2>/dev/null");
   }
