@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 #include <set>
 #include <vector>
 
@@ -77,9 +78,22 @@ Layout layout_of(const store::LineageGraph& graph) {
       if (child.layer < below && below < layout.boxes.size()) child.layer = below, changed = true;
     }
   }
-  std::map<std::size_t, std::size_t> filled;  // boxes in a layer
-  for (Box& box : layout.boxes) {
-    box.x = static_cast<double>(filled[box.layer]++) * (kBoxWidth + kGapX) + 1;
+  // Layer by layer from above: as far left as there is room, but not left of the first parent.
+  std::vector<double> at_least(layout.boxes.size(), 0);
+  std::map<std::size_t, double> filled;  // of a layer, up to here
+  std::vector<std::size_t> order(layout.boxes.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::stable_sort(order, {}, [&](std::size_t i) { return layout.boxes[i].layer; });
+  for (const std::size_t i : order) {
+    Box& box = layout.boxes[i];
+    for (const Arrow& arrow : layout.arrows) {
+      const Box& parent = layout.boxes[arrow.parent];
+      if (arrow.child == i && parent.layer < box.layer) {
+        at_least[i] = at_least[i] == 0 ? parent.x : std::min(at_least[i], parent.x);
+      }
+    }
+    box.x = std::max(filled[box.layer] + 1, at_least[i]);
+    filled[box.layer] = box.x + kBoxWidth + kGapX;
     box.y = static_cast<double>(box.layer) * (kBoxHeight + kGapY) + 1;
     layout.width = std::max(layout.width, box.x + kBoxWidth + 1);
     layout.height = std::max(layout.height, box.y + kBoxHeight + 1);
