@@ -46,7 +46,7 @@ void check_position(const fs::path& file,
 }  // namespace
 
 std::vector<Finding> check_integrity(const fs::path& run, unsigned jobs) {
-  if (!store::RunDirectory::is_run(run)) return {};  // captured from another program
+  if (!fs::exists(run / "run.json")) return {};  // captured from another program
   const store::RunDirectory directory = store::RunDirectory::open(run);
   std::vector<Finding> findings;
   // Only updates that a checkpoint was saved at are kept in memory.

@@ -16,13 +16,15 @@ mkdir "$prefix/link"
 ln -s "$prefix/bin/reprise" "$prefix/link/reprise"
 reprise=$prefix/link/reprise
 
+# Into a variable: grep -q would end the pipe, and with it the program, early.
+help=$("$reprise" --help)
 tools=0
 for program in "$prefix"/bin/reprise-*; do
   tool=${program##*/reprise-}
   tools=$((tools + 1))
   [[ $("$reprise" "$tool" --version) == "$("$program" --version)" ]] ||
     fail "reprise $tool does not run reprise-$tool"
-  "$reprise" --help | grep -qx "  $tool" || fail "reprise --help does not list $tool"
+  grep -qx "  $tool" <<<"$help" || fail "reprise --help does not list $tool"
   page=$prefix/share/man/man1/reprise-$tool.1
   grep -q '^\.SH NAME' "$page" || fail "$page is no man page"
   grep -q 'exit codes' "$page" || fail "$page has no exit codes"
