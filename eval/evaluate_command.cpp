@@ -61,7 +61,9 @@ fs::path table_folder(const fs::path& checkpoint) {
 class Evaluation {
  public:
   Evaluation(const EvalOptions& options, Io& io)
-      : options_(options), io_(io), pool_(io.jobs),
+      : options_(options),
+        io_(io),
+        pool_(io.jobs),
         device_(engine::choose_device(options.device)),
         communicator_(engine::single_process()) {
     engine::set_determinism({}, device_);
@@ -122,7 +124,7 @@ void Evaluation::print(const Subject& subject, const engine::Metrics& metrics,
   }
   std::string row = fmt::format("epoch {:<4} update {:<7}", checkpoint.epoch, update);
   for (const auto& [name, value] : metrics) row += fmt::format("  {} {:<12.8g}", name, value);
-  row += !origin.equal ? "  (training logged nothing here)"
+  row += !origin.equal   ? "  (training logged nothing here)"
          : *origin.equal ? "  " + io_.green("= training")
                          : "  " + io_.red("differs from training");
   io_.print("{}\n", row);
@@ -133,9 +135,15 @@ void Evaluation::one(const fs::path& path) {
   const Subject subject = open_subject(path.string(), options_, data_, device_);
   introduce(subject);
   io_.detail("start: weights of {}", path.string());
-  const train::Measurement measurement{*subject.network, *subject.objective, *subject.dataset,
-                                       subject.facts,    options_.batch_size, options_.workers,
-                                       pool_,            *communicator_,      io_};
+  const train::Measurement measurement{*subject.network,
+                                       *subject.objective,
+                                       *subject.dataset,
+                                       subject.facts,
+                                       options_.batch_size,
+                                       options_.workers,
+                                       pool_,
+                                       *communicator_,
+                                       io_};
   engine::Metrics metrics;
   engine::translate_torch_errors(
       [&] { metrics = train::measure(measurement, *subject.weights, subject.ema.get()); });

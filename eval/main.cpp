@@ -19,18 +19,19 @@ int main(int argc, char** argv) {
       .placeholder("DATA");
   command.option("--max-eval-samples", options.max_samples,
                  "evaluate on so many samples, spread over the set; 0: all");
-  command.option("--batch-size", options.batch_size,
-                 "samples in flight; no metric depends on it");
+  command.option("--batch-size", options.batch_size, "samples in flight; no metric depends on it");
   command.flag("--compare-origin", options.compare_origin,
                "fail unless every metric is what training logged, to the last bit");
   command.option("--device", options.device, "auto, cpu, cuda, cuda:1").placeholder("DEVICE");
   command.option("--workers", options.workers, "threads that load images");
-  command.option("--image-size", options.image_size,
-                 "side of what the network sees, for checkpoints that do not say it")
+  command
+      .option("--image-size", options.image_size,
+              "side of what the network sees, for checkpoints that do not say it")
       .placeholder("PIXELS");
   command.flag("--skip-bad", options.skip_bad, "leave out images that do not decode");
-  command.about("Results are appended to eval.tsv in the run directory, by checkpoint, data and "
-                "settings.");
+  command.about(
+      "Results are appended to eval.tsv in the run directory, by checkpoint, data and "
+      "settings.");
   command.example("eval runs/roads --all --compare-origin",
                   "evaluates every saved epoch and proves that training logged the same values");
   command.exit_code(1, "--compare-origin found a difference, or nothing to compare with");

@@ -22,23 +22,25 @@ std::vector<std::string> visible_causes(const Subject& subject, c10::Device devi
   const Json& trained = subject.loaded.checkpoint.config;
   const std::int64_t limit_then = trained.value("max-eval-samples", std::int64_t{0});
   if (limit_then != subject.config.max_eval_samples) {
-    causes.push_back(fmt::format("max-eval-samples is {}, was {}", subject.config.max_eval_samples,
-                                 limit_then));
+    causes.push_back(
+        fmt::format("max-eval-samples is {}, was {}", subject.config.max_eval_samples, limit_then));
   }
   const std::string digest = subject.dataset->digest().hex();
   if (digest != facts.val_digest) {
-    causes.push_back(fmt::format("other data: {} samples with digest {}..., training had {} with "
-                                 "{}...",
-                                 subject.dataset->size(), digest.substr(0, 12), facts.val_samples,
-                                 facts.val_digest.substr(0, 12)));
+    causes.push_back(
+        fmt::format("other data: {} samples with digest {}..., training had {} with "
+                    "{}...",
+                    subject.dataset->size(), digest.substr(0, 12), facts.val_samples,
+                    facts.val_digest.substr(0, 12)));
   }
   const std::string device_then = trained.value("device", std::string("auto"));
   if (device_then != "auto" && device_then != device.str()) {
     causes.push_back(fmt::format("device is {}, was {}", device.str(), device_then));
   }
   if (causes.empty()) {
-    causes.push_back("none visible in data and settings: other code, libraries or hardware; compare "
-                     "with repro diff");
+    causes.push_back(
+        "none visible in data and settings: other code, libraries or hardware; compare "
+        "with repro diff");
   }
   return causes;
 }
@@ -53,8 +55,8 @@ OriginComparison compare_with_training(const Subject& subject, const engine::Met
   const store::MetricsState logged = store::MetricsState::from(checkpoint.metrics);
   for (const auto& [name, value] : metrics) {
     const store::Metric* metric = logged.find(name);
-    const auto trained = metric == nullptr ? std::nullopt
-                                           : metric->value_at(checkpoint.progress->update);
+    const auto trained =
+        metric == nullptr ? std::nullopt : metric->value_at(checkpoint.progress->update);
     if (!trained) continue;
     const bool same = same_bits(*trained, value);
     out.equal = out.equal.value_or(true) && same;

@@ -18,7 +18,8 @@ void apply(const EvalOptions& options, train::Config& config) {
     config.val_data = options.data;
     config.val_split = 0;
   }
-  if (options.max_samples) config.max_eval_samples = static_cast<std::int64_t>(*options.max_samples);
+  if (options.max_samples)
+    config.max_eval_samples = static_cast<std::int64_t>(*options.max_samples);
   if (options.skip_bad) config.skip_bad = true;
   config.validate = true;
 }
@@ -29,12 +30,10 @@ void read_own_config(Subject& subject) {
   subject.facts = train::data_facts_from(stored.at("derived"));
   Json options = stored;
   options.erase("derived");
-  train::OptionLayer layer =
-      train::from_json(options, subject.loaded.path.string()).layer;
+  train::OptionLayer layer = train::from_json(options, subject.loaded.path.string()).layer;
   // Where that run started from is no business of an evaluation.
-  std::erase_if(layer.given, [](const auto& given) {
-    return given.first->effect == train::Effect::kStart;
-  });
+  std::erase_if(layer.given,
+                [](const auto& given) { return given.first->effect == train::Effect::kStart; });
   subject.config = train::effective_config({layer});
 }
 

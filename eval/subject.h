@@ -6,8 +6,8 @@
 #include "engine/models/network.h"
 #include "engine/tasks/objective.h"
 #include "eval/options.h"
-#include "train/option_table.h"
 #include "train/data_facts.h"
+#include "train/option_table.h"
 
 #include <memory>
 #include <optional>

@@ -40,8 +40,8 @@ T checked_number(const OptionSpec& spec, const OptionValue& value, std::string_v
       fail(Code::kUsage, "{}: {} = {}: expected at least {}", origin, spec.key, to_toml(value),
            spec.low);
     }
-    fail(Code::kUsage, "{}: {} = {}: expected {} to {}", origin, spec.key, to_toml(value),
-         spec.low, spec.high);
+    fail(Code::kUsage, "{}: {} = {}: expected {} to {}", origin, spec.key, to_toml(value), spec.low,
+         spec.high);
   }
   return number;
 }
@@ -83,7 +83,8 @@ void set_option(Config& config, const OptionSpec& spec, const OptionValue& value
           const std::string* text = std::get_if<std::string>(&value);
           if (text == nullptr) fail_type(origin, spec, value, "text in quotes");
           const auto& choices = spec.choices;
-          if (!choices.empty() && std::find(choices.begin(), choices.end(), *text) == choices.end()) {
+          if (!choices.empty() &&
+              std::find(choices.begin(), choices.end(), *text) == choices.end()) {
             const auto nearest = nearest_name(*text, choices);
             fail(Code::kUsage, "{}: {} = '{}': expected one of {}{}", origin, spec.key,
                  printable(*text), fmt::join(choices, ", "),

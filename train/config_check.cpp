@@ -108,8 +108,8 @@ void check_start(const Config& config) {
          "resume-from goes on with a run, load-from starts a new one; give one of them");
   }
   if (config.load_from.empty()) {
-    for (const auto& [value, name] : {std::pair(&config.take, "take"),
-                                      std::pair(&config.strip_prefix, "strip-prefix")}) {
+    for (const auto& [value, name] :
+         {std::pair(&config.take, "take"), std::pair(&config.strip_prefix, "strip-prefix")}) {
       if (!value->empty()) fail(Code::kUsage, "{} needs load-from", name);
     }
   }

@@ -67,8 +67,7 @@ DataFacts data_facts_from(const Json& json) {
     fail(Code::kCorrupt, "{}: task is '{}', expected classification or regression", kPlace,
          printable(task));
   }
-  facts.task =
-      task == "regression" ? engine::Task::kRegression : engine::Task::kClassification;
+  facts.task = task == "regression" ? engine::Task::kRegression : engine::Task::kClassification;
   facts.class_names = names(json, "class-names");
   facts.target_names = names(json, "target-names");
   if (facts.outputs() == 0) fail(Code::kCorrupt, "{}: neither classes nor targets", kPlace);

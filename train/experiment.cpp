@@ -119,7 +119,8 @@ std::unique_ptr<const engine::Network> make_network(const Config& config, const 
   options.image_size = facts.image_size;
   options.patch_size = config.patch_size;
   if (options.patch_size == 0) {
-    options.patch_size = facts.image_size <= 64 && facts.image_size >= 8 ? facts.image_size / 8 : 16;
+    options.patch_size =
+        facts.image_size <= 64 && facts.image_size >= 8 ? facts.image_size / 8 : 16;
   }
   options.dropout = config.dropout;
   options.drop_path = config.drop_path;

@@ -13,10 +13,11 @@ void collect(const Value& value, const std::string& name, int depth,
   } else if (const DictNode* dict = value.if_dict(); dict != nullptr && depth < 8) {
     for (const DictEntry& entry : dict->entries) {
       const auto key = entry.key.if_string();
-      collect(entry.value,
-              fmt::format("{}/{}", name,
-                          key ? std::string(*key) : std::to_string(entry.key.if_int().value_or(-1))),
-              depth + 1, out);
+      collect(
+          entry.value,
+          fmt::format("{}/{}", name,
+                      key ? std::string(*key) : std::to_string(entry.key.if_int().value_or(-1))),
+          depth + 1, out);
     }
   }
 }
@@ -51,7 +52,8 @@ Checkpoint to_checkpoint(const Learner& learner, const CheckpointFrame& frame,
 StateDict network_state(const Checkpoint& checkpoint) {
   if (checkpoint.type == CheckpointType::kModel) return checkpoint.model;
   if (checkpoint.type != CheckpointType::kSupervised) {
-    fail(Code::kMismatch, "a {} checkpoint holds no network with a head; take its backbone with "
+    fail(Code::kMismatch,
+         "a {} checkpoint holds no network with a head; take its backbone with "
          "--load-from and --take teacher",
          to_string(checkpoint.type));
   }

@@ -40,8 +40,7 @@ class Loop {
         updates_per_epoch_(parts.facts.train_samples / plan_.samples_per_update()),
         schedule_(make_schedule_checked()),
         target_(target_updates()),
-        sampler_(number(c_.seed), parts.facts.train_samples, plan_.samples_per_update(),
-                 cursor()),
+        sampler_(number(c_.seed), parts.facts.train_samples, plan_.samples_per_update(), cursor()),
         step_({.plan = plan_,
                .seed = number(c_.seed),
                .sums = 1,
@@ -118,11 +117,11 @@ engine::Cursor Loop::cursor() const {
 
 std::unique_ptr<engine::Loader> Loop::make_loader() const {
   // Runs ahead of training on the loader's threads, so it has a sampler of its own.
-  engine::BatchPlan plan = [sampler = engine::TrainSampler(number(c_.seed), p_.facts.train_samples,
-                                                           plan_.samples_per_update(), cursor()),
-                            left = target_ - p_.learner.progress.update,
-                            local = plan_.local_samples()]() mutable
-      -> std::optional<engine::BatchRequest> {
+  engine::BatchPlan plan =
+      [sampler = engine::TrainSampler(number(c_.seed), p_.facts.train_samples,
+                                      plan_.samples_per_update(), cursor()),
+       left = target_ - p_.learner.progress.update,
+       local = plan_.local_samples()]() mutable -> std::optional<engine::BatchRequest> {
     if (left-- == 0) return std::nullopt;
     const engine::TrainSampler::Step step = sampler.next();
     engine::BatchRequest request;
@@ -135,9 +134,9 @@ std::unique_ptr<engine::Loader> Loop::make_loader() const {
   engine::LoaderOptions options;
   options.workers = static_cast<unsigned>(c_.workers);
   options.seed = number(c_.seed);
-  return std::make_unique<engine::Loader>(
-      *p_.data.train, std::vector{training_view(c_, p_.facts, *p_.data.train)},
-      plan_.local_samples().count, std::move(plan), options);
+  return std::make_unique<engine::Loader>(*p_.data.train,
+                                          std::vector{training_view(c_, p_.facts, *p_.data.train)},
+                                          plan_.local_samples().count, std::move(plan), options);
 }
 
 // Counts losses that are no numbers or over --max-loss. Before the first of a series is learnt
@@ -168,15 +167,14 @@ bool Loop::diverging(double loss) {
 void Loop::update(const engine::Batch& batch) {
   Learner& learner = p_.learner;
   const std::uint64_t update = learner.progress.update;
-  const engine::TrainingBatch tensors =
-      engine::tensors_of(batch, p_.facts.channels, p_.device);
+  const engine::TrainingBatch tensors = engine::tensors_of(batch, p_.facts.channels, p_.device);
   const auto& buffers = learner.weights.buffers();
   buffers_before_.resize(buffers.size());
   for (std::size_t i = 0; i < buffers.size(); ++i) buffers_before_[i] = buffers[i].clone();
 
-  const engine::StepResult& result = step_.run(
-      learner.weights, update,
-      engine::supervised(p_.network, learner.weights, p_.objective, tensors));
+  const engine::StepResult& result =
+      step_.run(learner.weights, update,
+                engine::supervised(p_.network, learner.weights, p_.objective, tensors));
   if (diverging(result.loss)) {
     fail(Code::kNo,
          "three updates in a row with a loss of {}{}; the state before them is saved: go back to "
@@ -195,8 +193,7 @@ void Loop::update(const engine::Batch& batch) {
   TrainingProgress& progress = learner.progress;
   progress.update += 1;
   progress.samples_seen += plan_.samples_per_update();
-  const bool epoch_ended =
-      step.after.position >= updates_per_epoch_ * plan_.samples_per_update();
+  const bool epoch_ended = step.after.position >= updates_per_epoch_ * plan_.samples_per_update();
   progress.epoch = step.epoch + (epoch_ended ? 1 : 0);
   progress.batch_cursor = epoch_ended ? 0 : step.after.position / plan_.batch;
   if (p_.ledger != nullptr) {
@@ -221,8 +218,8 @@ void Loop::log_interval(double data_waited_s) {
   record.update = progress.update;
   record.samples_seen = progress.samples_seen;
   record.lr = interval_.lr;
-  record.eta_s = training_s_ / static_cast<double>(trained_) *
-                 static_cast<double>(target_ - progress.update);
+  record.eta_s =
+      training_s_ / static_cast<double>(trained_) * static_cast<double>(target_ - progress.update);
   const auto updates = static_cast<double>(interval_.updates);
   record.time_s = interval_.seconds / updates;
   record.data_time_s = (data_waited_s - waited_before_s_) / updates;
@@ -255,8 +252,8 @@ bool Loop::evaluate() {
                                 p_.pool,
                                 p_.communicator,
                                 p_.io};
-  const engine::Metrics metrics = measure(measurement, p_.learner.weights,
-                                          p_.learner.ema ? &*p_.learner.ema : nullptr);
+  const engine::Metrics metrics =
+      measure(measurement, p_.learner.weights, p_.learner.ema ? &*p_.learner.ema : nullptr);
   store::MetricsState& state = p_.learner.metrics;
   const TrainingProgress& progress = p_.learner.progress;
   for (const auto& [name, value] : metrics) {
@@ -269,8 +266,8 @@ bool Loop::evaluate() {
     if (metric->use_for_is_best) best_ = improved;
   }
   if (p_.log != nullptr) {
-    p_.log->evaluation({progress.epoch, progress.update, progress.samples_seen, dataset.size(),
-                        metrics});
+    p_.log->evaluation(
+        {progress.epoch, progress.update, progress.samples_seen, dataset.size(), metrics});
   }
   const auto* major = state.major();
   return c_.patience > 0 && major != nullptr && major->second.plateau();
@@ -294,8 +291,8 @@ bool Loop::between_updates() {
   best_ = false;
   const bool last = progress.update == target_;
   const bool plateau = evaluation_due(epoch_ended) && evaluate();
-  const bool each_update = c_.save_every_updates > 0 &&
-                           progress.update % number(c_.save_every_updates) == 0;
+  const bool each_update =
+      c_.save_every_updates > 0 && progress.update % number(c_.save_every_updates) == 0;
   if (last || plateau || each_update || (epoch_ended && saves_epoch(c_, progress.epoch))) {
     save(best_);
   }
@@ -310,7 +307,7 @@ LoopResult Loop::run() {
   }
   if (c_.max_updates > 0 && number(c_.max_updates) > target_ && p_.log != nullptr) {
     p_.log->warn(fmt::format("max-updates = {} lies beyond the {} updates of {} epochs",
-                            c_.max_updates, target_, c_.epochs));
+                             c_.max_updates, target_, c_.epochs));
   }
   p_.learner.weights.require_gradients(true);
   const std::unique_ptr<engine::Loader> loader = make_loader();

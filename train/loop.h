@@ -50,9 +50,10 @@ struct LoopResult {
   std::string reason;  // for people
 };
 
-// Every rank calls it; the first one writes. Trains from the learner's progress to the end. The bits of the learner afterwards are a
-// function of configuration, data and start alone: no clock, thread, evaluation or save has a
-// part in them. Errors: those of data, engine, ledger and saving; what was saved before stays.
+// Every rank calls it; the first one writes. Trains from the learner's progress to the end. The
+// bits of the learner afterwards are a function of configuration, data and start alone: no clock,
+// thread, evaluation or save has a part in them. Errors: those of data, engine, ledger and saving;
+// what was saved before stays.
 LoopResult run_loop(const LoopParts& parts);
 
 }  // namespace reprise::train

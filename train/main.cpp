@@ -52,29 +52,33 @@ int run(const Commands& commands, const train::GivenOptions& options, Io& io) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CommandLine app("train", "Trains a network, so that stopping, resuming and running again give "
-                           "the same bits");
+  CommandLine app("train",
+                  "Trains a network, so that stopping, resuming and running again give "
+                  "the same bits");
   Command& command = app.program();
   Commands commands;
   commands.arguments.assign(argv, argv + argc);
   command.option("--config", commands.config, "configuration file: TOML, one key an option")
       .placeholder("FILE.toml")
       .group("configuration");
-  command.flag("--print-config", commands.print_config,
-               "print the effective configuration and stop").group("configuration");
+  command
+      .flag("--print-config", commands.print_config, "print the effective configuration and stop")
+      .group("configuration");
   command.option("--list", commands.list, "list what there is and stop")
       .placeholder("WHAT")
       .choices(train::list_names())
       .group("configuration");
   const train::GivenOptions options(command);
-  command.about("Every option is a key of the configuration file; the command line wins. SIGTERM, "
-                "SIGINT and SIGUSR1 finish the update, save and exit 75.");
+  command.about(
+      "Every option is a key of the configuration file; the command line wins. SIGTERM, "
+      "SIGINT and SIGUSR1 finish the update, save and exit 75.");
   command.example("train --data builtin:roads --epochs 3 --work-dir runs/roads",
                   "trains on generated road scenes; go on with --resume-from runs/roads");
   command.exit_code(1, "the loss diverged; the state of before is saved");
   command.exit_code(15, "the checkpoint is of another run, model or configuration");
-  command.exit_code(75, "stopped by a signal or --max-hours after saving: resume with "
-                        "--resume-from");
+  command.exit_code(75,
+                    "stopped by a signal or --max-hours after saving: resume with "
+                    "--resume-from");
   command.on_run([&](Io& io) { return run(commands, options, io); });
   return app.run(argc, argv);
 }

@@ -70,8 +70,8 @@ void refuse_changed_data(const StartPoint& start, const DataFacts& now, RunLog* 
   if (log != nullptr) log->warn(what);
 }
 
-std::unique_ptr<RunLedger> open_ledger(const StartPoint& start, const OpenedRun& run,
-                                       RunLog& log, unsigned jobs) {
+std::unique_ptr<RunLedger> open_ledger(const StartPoint& start, const OpenedRun& run, RunLog& log,
+                                       unsigned jobs) {
   const Config& config = start.config;
   if (!config.ledger) return nullptr;
   const std::filesystem::path path = run.directory.file("ledger.jsonl");
@@ -120,10 +120,14 @@ Json summary(const OpenedRun& run, const Learner& learner, const LoopResult& res
   for (const auto& [name, metric] : learner.metrics.metrics()) {
     if (!metric.values.empty()) metrics[name] = metric.values.back();
   }
-  return {{"run", run.directory.path().string()}, {"run_uuid", learner.run.text()},
-          {"epoch", learner.progress.epoch},      {"update", learner.progress.update},
-          {"samples_seen", learner.progress.samples_seen}, {"metrics", metrics},
-          {"reason", result.reason},              {"exit_code", code}};
+  return {{"run", run.directory.path().string()},
+          {"run_uuid", learner.run.text()},
+          {"epoch", learner.progress.epoch},
+          {"update", learner.progress.update},
+          {"samples_seen", learner.progress.samples_seen},
+          {"metrics", metrics},
+          {"reason", result.reason},
+          {"exit_code", code}};
 }
 
 // One process of a run.
@@ -173,8 +177,8 @@ Desk::Desk(const StartPoint& start, const DataFacts& facts, const Rank& rank, Le
   log.info(fmt::format("world size: {}", rank.communicator->world()));
   log.info(fmt::format("parameters: {} ({})",
                        grouped(learner.weights.layout().parameter_elements()), start.config.arch));
-  log.info(fmt::format("data: {}: {} samples, digest {}...", start.config.data,
-                       facts.train_samples, facts.train_digest.substr(0, 12)));
+  log.info(fmt::format("data: {}: {} samples, digest {}...", start.config.data, facts.train_samples,
+                       facts.train_digest.substr(0, 12)));
   fingerprint.emplace(run.directory.path(),
                       FingerprintFacts{start.config, facts, rank.device,
                                        start.resumed ? start.resumed->path.string() : ""},
@@ -208,8 +212,9 @@ void log_start(const StartPoint& start, const DataFacts& facts,
   const Config& config = start.config;
   log_bad_samples(log, *data.train, config.data);
   if (data.validation) {
-    log_bad_samples(log, *data.validation,
-                    config.val_data.empty() ? "validation part of " + config.data : config.val_data);
+    log_bad_samples(
+        log, *data.validation,
+        config.val_data.empty() ? "validation part of " + config.data : config.val_data);
   }
 }
 

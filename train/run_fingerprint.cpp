@@ -54,10 +54,11 @@ RunFingerprint::RunFingerprint(const std::filesystem::path& run, const Fingerpri
   options.configuration = to_json(config);
   options.seeds = {{"seed", config.seed}};
   options.determinism = engine::determinism_state(facts.device);
-  options.data.push_back(data_digest("train", config.data, facts.facts.train_samples,
-                                     facts.facts.train_digest));
+  options.data.push_back(
+      data_digest("train", config.data, facts.facts.train_samples, facts.facts.train_digest));
   if (facts.facts.val_samples > 0) {
-    options.data.push_back(data_digest("val", config.val_data.empty() ? config.data : config.val_data,
+    options.data.push_back(data_digest("val",
+                                       config.val_data.empty() ? config.data : config.val_data,
                                        facts.facts.val_samples, facts.facts.val_digest));
   }
   options.code_options.leave_out.push_back(run);
@@ -75,9 +76,9 @@ RunFingerprint::RunFingerprint(const std::filesystem::path& run, const Fingerpri
 }
 
 void RunFingerprint::finish(int exit_code) {
-  fingerprint::finish(run_, id_, exit_code,
-                      std::chrono::duration<double>(std::chrono::steady_clock::now() - start_)
-                          .count());
+  fingerprint::finish(
+      run_, id_, exit_code,
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count());
 }
 
 }  // namespace reprise::train

@@ -37,9 +37,8 @@ void RunLedger::append(const Learner& learner, const UpdateRecord& record) {
   const std::vector<ledger::TensorDigest> digests = ledger::digest_tensors(views, jobs_);
 
   const Tensor gradient = engine::view_of(record.gradient);
-  const std::string random =
-      fmt::format("philox4x32-10 seed {} epoch {} batch {}", seed_, learner.progress.epoch,
-                  learner.progress.batch_cursor);
+  const std::string random = fmt::format("philox4x32-10 seed {} epoch {} batch {}", seed_,
+                                         learner.progress.epoch, learner.progress.batch_cursor);
   ledger::UpdateLine line;
   line.update = update;
   line.epoch = record.epoch;

@@ -140,10 +140,10 @@ void RunLog::error(std::string_view text) { line("ERROR", text, false); }
 
 void RunLog::interval(const IntervalRecord& record) {
   line("INFO", mmcv_line(record), !files_->terminal);
-  const std::string row = fmt::format(
-      "{}\t{}\t{}\t{}\t{}\t{}\t{:.4f}\t{:.4f}\t{}\n", record.update, record.epoch,
-      record.samples_seen, exact(record.lr), exact(record.loss), exact(record.grad_norm),
-      record.time_s, record.data_time_s, record.memory_mib);
+  const std::string row =
+      fmt::format("{}\t{}\t{}\t{}\t{}\t{}\t{:.4f}\t{:.4f}\t{}\n", record.update, record.epoch,
+                  record.samples_seen, exact(record.lr), exact(record.loss),
+                  exact(record.grad_norm), record.time_s, record.data_time_s, record.memory_mib);
   const std::lock_guard lock(mutex_);
   append(files_->train, row);
 }

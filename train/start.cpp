@@ -29,7 +29,8 @@ OptionLayer trained_with(const store::LoadedCheckpoint& loaded) {
   options.erase("derived");
   StoredConfig stored = from_json(options, place);
   if (!stored.unknown.empty()) {
-    fail(Code::kUnsupported, "{}: trained with options that this version does not have: {}; "
+    fail(Code::kUnsupported,
+         "{}: trained with options that this version does not have: {}; "
          "resume with the version that wrote it, or start from its weights with --load-from",
          place, fmt::join(stored.unknown, ", "));
   }
@@ -78,8 +79,8 @@ std::size_t set_aside_later_saves(const store::RunDirectory& run, const Checkpoi
       if (!path) continue;
       fs::path target = aside / path->filename();
       for (int n = 2; fs::exists(target); ++n) {
-        target = aside / fmt::format("{}-{}{}", path->stem().string(), n,
-                                     path->extension().string());
+        target =
+            aside / fmt::format("{}-{}{}", path->stem().string(), n, path->extension().string());
       }
       fs::rename(*path, target);
     }
@@ -93,10 +94,10 @@ std::size_t set_aside_later_saves(const store::RunDirectory& run, const Checkpoi
 }
 
 std::optional<OpenedRun> new_run(const Config& config) {
-  store::RunDirectory run =
-      config.work_dir.empty()
-          ? store::RunDirectory::create_dated("runs", config.name.empty() ? config.arch : config.name)
-          : store::RunDirectory::create(config.work_dir);
+  store::RunDirectory run = config.work_dir.empty()
+                                ? store::RunDirectory::create_dated(
+                                      "runs", config.name.empty() ? config.arch : config.name)
+                                : store::RunDirectory::create(config.work_dir);
   store::RunLock lock = run.lock();
   return OpenedRun{std::move(run), std::move(lock), true, 0};
 }
@@ -161,9 +162,10 @@ OpenedRun open_run(const StartPoint& start) {
   const std::optional<store::RunDirectory> origin = run_of(start.resumed->path);
   if (start.config.work_dir.empty()) {
     if (!origin) {
-      fail(Code::kMismatch,
-           "{}: is not in a run directory, which resuming would append to; give one with --work-dir",
-           start.resumed->path.string());
+      fail(
+          Code::kMismatch,
+          "{}: is not in a run directory, which resuming would append to; give one with --work-dir",
+          start.resumed->path.string());
     }
     store::RunLock lock = origin->lock();
     cut_back_logs(origin->path(), checkpoint.progress->update);
@@ -194,13 +196,12 @@ void write_config(const store::RunDirectory& run, const Config& config, std::uin
 
 LoadedWeights load_weights(const Config& config, const engine::Network& network,
                            const engine::Weights& weights) {
-  const std::string path =
-      store::resolve(config.load_from, store::DirectoryMeans::kLast).string();
+  const std::string path = store::resolve(config.load_from, store::DirectoryMeans::kLast).string();
   const store::LoadedCheckpoint loaded = store::open_checkpoint(path);
   const std::string_view head = network.head_prefix();
   const bool dino = loaded.checkpoint.type == CheckpointType::kDino;
-  const bool whole = config.take == "ema" || config.take == "model" ||
-                     (config.take.empty() && !dino);
+  const bool whole =
+      config.take == "ema" || config.take == "model" || (config.take.empty() && !dino);
   std::vector<engine::NamedTensor> targets;
   for (engine::NamedTensor& target : weights.named()) {
     const bool in_head = target.name.starts_with(head);

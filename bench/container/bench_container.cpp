@@ -28,8 +28,10 @@ using Named = std::pair<std::string, Shape>;
 
 std::vector<Named> vit_base() {
   constexpr std::int64_t kWidth = 768;
-  std::vector<Named> list = {{"cls_token", {1, 1, kWidth}}, {"pos_embed", {1, 197, kWidth}},
-                             {"patch_embed.proj.weight", {kWidth, 3, 16, 16}}, {"patch_embed.proj.bias", {kWidth}}};
+  std::vector<Named> list = {{"cls_token", {1, 1, kWidth}},
+                             {"pos_embed", {1, 197, kWidth}},
+                             {"patch_embed.proj.weight", {kWidth, 3, 16, 16}},
+                             {"patch_embed.proj.bias", {kWidth}}};
   const auto linear = [&](const std::string& name, std::int64_t out, std::int64_t in) {
     list.push_back({name + ".weight", {out, in}});
     list.push_back({name + ".bias", {out}});
@@ -72,7 +74,8 @@ Document make_state(const std::string& kind) {
   root.append(arena, "model", model);
   if (kind == "many") {
     for (int i = 0; i < 3000; ++i) {
-      model.as_dict().append(arena, fmt::format("layers.{}.weight", i), arena.tensor(noise({128, 128}, random)));
+      model.as_dict().append(arena, fmt::format("layers.{}.weight", i),
+                             arena.tensor(noise({128, 128}, random)));
     }
     return document;
   }
@@ -82,7 +85,8 @@ Document make_state(const std::string& kind) {
     slot.as_dict().append(arena, "step", Value::real(1000));
     slot.as_dict().append(arena, "exp_avg", arena.tensor(noise(shape, random)));
     slot.as_dict().append(arena, "exp_avg_sq", arena.tensor(noise(shape, random)));
-    state.as_dict().append(arena, Value::integer(static_cast<std::int64_t>(state.as_dict().entries.size())), slot);
+    state.as_dict().append(
+        arena, Value::integer(static_cast<std::int64_t>(state.as_dict().entries.size())), slot);
     model.as_dict().append(arena, name, arena.tensor(noise(shape, random)));
   }
   const Value optimizer = arena.dict();
@@ -112,7 +116,8 @@ unsigned run(const std::string& command, const std::string& path, const Document
   if (command == "verify") return touch(reader.document(Verify::kAll));
   if (command == "list") {
     unsigned sum = 0;
-    for (const auto& entry : reader.tensors()) sum += static_cast<unsigned>(entry.name.size() + entry.shape.size());
+    for (const auto& entry : reader.tensors())
+      sum += static_cast<unsigned>(entry.name.size() + entry.shape.size());
     return sum;
   }
   fail(Code::kUsage, "unknown command '{}'", command);

@@ -26,7 +26,8 @@ class ByteReader {
   // The next `length` bytes, as a view into the underlying bytes.
   Bytes take(std::uint64_t length, std::string_view what) {
     if (length > remaining()) {
-      fail(Code::kCorrupt, "byte {}: {} needs {} bytes, {} are left; the file is truncated or damaged",
+      fail(Code::kCorrupt,
+           "byte {}: {} needs {} bytes, {} are left; the file is truncated or damaged",
            offset_bytes(), what, length, remaining());
     }
     const Bytes view = bytes_.subspan(position_, length);

@@ -51,17 +51,14 @@ constexpr std::uint64_t align_up(std::uint64_t value, std::uint64_t alignment) {
 
 // The little-endian number at `p`, at any alignment. The caller has checked the bounds.
 template <typename T>
-  requires std::is_trivially_copyable_v<T>
-T load_little(const std::byte* p) {
+requires std::is_trivially_copyable_v<T> T load_little(const std::byte* p) {
   T value;
   std::memcpy(&value, p, sizeof value);
   return value;
 }
 
 template <typename T>
-  requires std::is_trivially_copyable_v<T>
-void store_little(std::byte* p, T value) {
-  std::memcpy(p, &value, sizeof value);
-}
+requires std::is_trivially_copyable_v<T>
+void store_little(std::byte* p, T value) { std::memcpy(p, &value, sizeof value); }
 
 }  // namespace reprise

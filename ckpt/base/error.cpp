@@ -36,13 +36,10 @@ std::string_view advice(int errno_value) {
       return "; free some space (ckpt clean --dry-run shows what could go) and run it again";
     case EACCES:
     case EPERM:
-    case EROFS:
-      return "; choose a directory that you may write to, or change its permissions";
+    case EROFS: return "; choose a directory that you may write to, or change its permissions";
     case EMFILE:
-    case ENFILE:
-      return "; raise the limit on open files (ulimit -n)";
-    default:
-      return "";
+    case ENFILE: return "; raise the limit on open files (ulimit -n)";
+    default: return "";
   }
 }
 
@@ -50,26 +47,16 @@ std::string_view advice(int errno_value) {
 
 std::string_view to_string(Code code) {
   switch (code) {
-    case Code::kNo:
-      return "no";
-    case Code::kUsage:
-      return "usage";
-    case Code::kNotFound:
-      return "not found";
-    case Code::kIo:
-      return "I/O error";
-    case Code::kCorrupt:
-      return "corrupt";
-    case Code::kUnsupported:
-      return "unsupported";
-    case Code::kIncomplete:
-      return "incomplete";
-    case Code::kMismatch:
-      return "mismatch";
-    case Code::kInternal:
-      return "internal error";
-    case Code::kStopped:
-      return "stopped";
+    case Code::kNo: return "no";
+    case Code::kUsage: return "usage";
+    case Code::kNotFound: return "not found";
+    case Code::kIo: return "I/O error";
+    case Code::kCorrupt: return "corrupt";
+    case Code::kUnsupported: return "unsupported";
+    case Code::kIncomplete: return "incomplete";
+    case Code::kMismatch: return "mismatch";
+    case Code::kInternal: return "internal error";
+    case Code::kStopped: return "stopped";
   }
   return "unknown";
 }

@@ -75,7 +75,8 @@ File File::open(const fs::path& path) {
   File file(fd, path);
   struct stat status {};
   if (fstat(fd, &status) == -1) fail_errno(errno, path.string());
-  if (S_ISDIR(status.st_mode)) fail(Code::kCorrupt, "{}: is a directory, a file was expected", path.string());
+  if (S_ISDIR(status.st_mode))
+    fail(Code::kCorrupt, "{}: is a directory, a file was expected", path.string());
   if (!S_ISREG(status.st_mode)) fail(Code::kCorrupt, "{}: is not a regular file", path.string());
   return file;
 }
@@ -156,7 +157,8 @@ void MappedFile::release(std::uint64_t offset, std::uint64_t length) const {
   constexpr std::uint64_t kPage = 4096;
   const std::uint64_t first = align_up(offset, kPage);
   const std::uint64_t end = (offset + length) / kPage * kPage;
-  if (first < end) madvise(const_cast<std::byte*>(bytes_.data()) + first, end - first, MADV_DONTNEED);
+  if (first < end)
+    madvise(const_cast<std::byte*>(bytes_.data()) + first, end - first, MADV_DONTNEED);
 }
 
 MappedFile::~MappedFile() {
@@ -167,7 +169,8 @@ std::string read_text(const fs::path& path, std::uint64_t limit_bytes) {
   const File file = File::open(path);
   const std::uint64_t size = file.size();
   if (size > limit_bytes) {
-    fail(Code::kCorrupt, "{}: {} bytes, at most {} were expected", path.string(), size, limit_bytes);
+    fail(Code::kCorrupt, "{}: {} bytes, at most {} were expected", path.string(), size,
+         limit_bytes);
   }
   std::string text(size, '\0');
   file.read(0, std::as_writable_bytes(std::span(text)));
@@ -247,7 +250,9 @@ int remove_abandoned(const fs::path& directory) {
     // Exactly "<pid>-<this host>-<8 characters>": a user's own file that happens to
     // contain the mark stays, and so does what another machine may still be writing.
     const std::string_view tail(rest, static_cast<std::size_t>(end - rest));
-    if (problem != std::errc() || pid <= 0 || tail.size() != ours.size() + 8 || !tail.starts_with(ours)) continue;
+    if (problem != std::errc() || pid <= 0 || tail.size() != ours.size() + 8 ||
+        !tail.starts_with(ours))
+      continue;
     const bool alive = pid == getpid() || kill(pid, 0) == 0 || errno == EPERM;
     if (!alive && fs::remove(entry.path(), failure)) ++removed;
   }

@@ -41,7 +41,8 @@ class Builder : public nlohmann::json_sax<Json> {
   bool parse_error(std::size_t position, const std::string&,
                    const nlohmann::detail::exception& problem) override {
     std::string_view reason = problem.what();
-    if (const auto colon = reason.find("] "); colon != std::string_view::npos) reason.remove_prefix(colon + 2);
+    if (const auto colon = reason.find("] "); colon != std::string_view::npos)
+      reason.remove_prefix(colon + 2);
     fail(Code::kCorrupt, "JSON: byte {}: {}", position, printable(reason));
   }
 
@@ -73,7 +74,8 @@ class Builder : public nlohmann::json_sax<Json> {
       level.value.push_back(std::move(value));
     } else {
       // The key is known to be new, so the linear search of operator[] is skipped.
-      level.value.get_ref<Json::object_t&>().push_back({std::move(level.pending), std::move(value)});
+      level.value.get_ref<Json::object_t&>().push_back(
+          {std::move(level.pending), std::move(value)});
     }
     return true;
   }

@@ -58,8 +58,8 @@ Sha256& Sha256::update(Bytes bytes) {
 
 Digest Sha256::finish() {
   Digest digest;
-  require(EVP_DigestFinal_ex(state_->context,
-                             reinterpret_cast<unsigned char*>(digest.bytes.data()), nullptr));
+  require(EVP_DigestFinal_ex(state_->context, reinterpret_cast<unsigned char*>(digest.bytes.data()),
+                             nullptr));
   state_->start();
   return digest;
 }
@@ -85,7 +85,8 @@ std::string Digest::hex() const { return to_hex(bytes); }
 Digest Digest::from_hex(std::string_view hex) {
   const std::string raw = hex.size() == 64 ? reprise::from_hex(hex) : std::string();
   if (raw.size() != 32) {
-    fail(Code::kCorrupt, "'{}' is not a SHA-256 digest of 64 hexadecimal digits", printable(hex, 80));
+    fail(Code::kCorrupt, "'{}' is not a SHA-256 digest of 64 hexadecimal digits",
+         printable(hex, 80));
   }
   Digest digest;
   std::memcpy(digest.bytes.data(), raw.data(), raw.size());

@@ -25,7 +25,8 @@ void allocate(const File& file, std::uint64_t file_bytes) {
   } while (result == -1 && errno == EINTR);
   if (result == 0) return;
   // File systems without the call (NFS before 4.2, some FUSE ones) extend the file instead.
-  if (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL) fail_errno(errno, file.path().string());
+  if (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL)
+    fail_errno(errno, file.path().string());
   file.truncate(file_bytes);
 }
 
@@ -65,8 +66,8 @@ void DirectWriter::give_back(Buffer buffer) {
 void DirectWriter::write(std::uint64_t offset, Bytes page_aligned) {
   const std::uint64_t total = page_aligned.size();
   while (direct_.load(std::memory_order_relaxed) && !page_aligned.empty()) {
-    const auto written = ::pwrite(direct_file_->descriptor(), page_aligned.data(), page_aligned.size(),
-                                  static_cast<off_t>(offset));
+    const auto written = ::pwrite(direct_file_->descriptor(), page_aligned.data(),
+                                  page_aligned.size(), static_cast<off_t>(offset));
     if (written > 0 && static_cast<std::size_t>(written) % kPageBytes == 0) {
       page_aligned = page_aligned.subspan(static_cast<std::size_t>(written));
       offset += static_cast<std::uint64_t>(written);

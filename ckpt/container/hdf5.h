@@ -49,7 +49,7 @@ struct TensorEntry {
   Shape shape;
   std::uint64_t offset_bytes;  // in the file
   std::uint64_t size_bytes;
-  Digest sha256;               // of the contiguous little-endian values
+  Digest sha256;  // of the contiguous little-endian values
 };
 
 // What to check of tensor bytes, and when. Everything else is always checked.

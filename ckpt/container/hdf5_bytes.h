@@ -15,8 +15,7 @@ class ByteWriter {
   std::uint64_t position() const { return bytes_.size(); }
 
   template <typename T>
-    requires std::is_arithmetic_v<T>
-  ByteWriter& number(T value) {
+  requires std::is_arithmetic_v<T> ByteWriter& number(T value) {
     const auto at = bytes_.size();
     bytes_.resize(at + sizeof value);
     store_little(bytes_.data() + at, value);
@@ -35,9 +34,13 @@ class ByteWriter {
     bytes_.resize(bytes_.size() + count);
     return *this;
   }
-  ByteWriter& align(std::uint64_t alignment) { return zeros(align_up(position(), alignment) - position()); }
+  ByteWriter& align(std::uint64_t alignment) {
+    return zeros(align_up(position(), alignment) - position());
+  }
   // The checksum of everything since `start`.
-  ByteWriter& checksum(std::uint64_t start) { return number(lookup3(Bytes(bytes_).subspan(start))); }
+  ByteWriter& checksum(std::uint64_t start) {
+    return number(lookup3(Bytes(bytes_).subspan(start)));
+  }
 
   // Overwrites a number written before.
   template <typename T>

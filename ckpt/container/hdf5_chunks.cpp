@@ -21,7 +21,8 @@ enum Filter : unsigned { kDeflate = 1, kShuffle = 2, kFletcher32 = 3 };
 // zlib (RFC 1950): two bytes of header, deflate, Adler-32.
 std::vector<std::byte> inflate_zlib(Bytes stored, std::size_t size) {
   if (stored.size() < 6) wrong("a compressed chunk too short to be one");
-  const auto head = std::to_integer<unsigned>(stored[0]) << 8 | std::to_integer<unsigned>(stored[1]);
+  const auto head =
+      std::to_integer<unsigned>(stored[0]) << 8 | std::to_integer<unsigned>(stored[1]);
   if ((head >> 8 & 15) != 8 || head % 31 != 0 || (head & 0x20) != 0) wrong("no zlib stream");
   std::vector<std::byte> out(size);
   inflate(stored.subspan(2, stored.size() - 6), out);
@@ -62,7 +63,8 @@ std::vector<std::byte> unshuffle(Bytes in, std::size_t width) {
 class ChunkedStorage final : public Storage {
  public:
   ChunkedStorage(std::shared_ptr<const MappedFile> file, ChunkedDataset dataset)
-      : file_(std::move(file)), dataset_(std::move(dataset)),
+      : file_(std::move(file)),
+        dataset_(std::move(dataset)),
         size_(static_cast<std::uint64_t>(count_elements(dataset_.shape)) * dataset_.item_bytes) {}
 
   std::uint64_t size_bytes() const override { return size_; }
@@ -93,7 +95,8 @@ class ChunkedStorage final : public Storage {
       const Hdf5Filter& filter = dataset_.filters[i];
       if (filter.id == kDeflate) {
         // A checksum that was made before compressing is inside.
-        const bool summed = std::any_of(dataset_.filters.begin(), dataset_.filters.begin() + static_cast<std::ptrdiff_t>(i),
+        const bool summed = std::any_of(dataset_.filters.begin(),
+                                        dataset_.filters.begin() + static_cast<std::ptrdiff_t>(i),
                                         [](const Hdf5Filter& f) { return f.id == kFletcher32; });
         bytes = inflate_zlib(bytes, plain + (summed ? 4 : 0));
       } else if (filter.id == kShuffle) {
@@ -107,17 +110,20 @@ class ChunkedStorage final : public Storage {
         if (fletcher32(bytes) != expected) wrong("its Fletcher-32 checksum differs");
       }
     }
-    if (bytes.size() != plain) wrong(fmt::format("{} bytes, {} were expected", bytes.size(), plain));
+    if (bytes.size() != plain)
+      wrong(fmt::format("{} bytes, {} were expected", bytes.size(), plain));
     return bytes;
   }
 
   // Copies the part of a chunk that lies in the dataset, row by row. Returns its bytes.
-  std::uint64_t place(const Hdf5Chunk& chunk, const std::vector<std::byte>& bytes, std::vector<std::byte>& all) const {
+  std::uint64_t place(const Hdf5Chunk& chunk, const std::vector<std::byte>& bytes,
+                      std::vector<std::byte>& all) const {
     const std::size_t rank = dataset_.shape.size();
     std::vector<std::uint64_t> extent(rank);
     for (std::size_t d = 0; d < rank; ++d) {
       const auto whole = static_cast<std::uint64_t>(dataset_.shape[d]);
-      if (chunk.origin[d] >= whole || chunk.origin[d] % dataset_.chunk_shape[d] != 0) wrong("it lies outside the dataset");
+      if (chunk.origin[d] >= whole || chunk.origin[d] % dataset_.chunk_shape[d] != 0)
+        wrong("it lies outside the dataset");
       extent[d] = std::min(dataset_.chunk_shape[d], whole - chunk.origin[d]);
     }
     const std::uint64_t row_bytes = extent[rank - 1] * dataset_.item_bytes;
@@ -130,7 +136,8 @@ class ChunkedStorage final : public Storage {
         from = from * dataset_.chunk_shape[d] + index[d];
         to = to * static_cast<std::uint64_t>(dataset_.shape[d]) + chunk.origin[d] + index[d];
       }
-      std::memcpy(all.data() + to * dataset_.item_bytes, bytes.data() + from * dataset_.item_bytes, row_bytes);
+      std::memcpy(all.data() + to * dataset_.item_bytes, bytes.data() + from * dataset_.item_bytes,
+                  row_bytes);
       copied += row_bytes;
       std::size_t d = rank - 1;
       while (d-- > 0) {
@@ -148,10 +155,12 @@ class ChunkedStorage final : public Storage {
   mutable std::vector<std::byte> bytes_;
 };
 
-void walk(const Hdf5Image& image, std::uint64_t node, std::size_t rank, unsigned depth, std::vector<Hdf5Chunk>& out) {
+void walk(const Hdf5Image& image, std::uint64_t node, std::size_t rank, unsigned depth,
+          std::vector<Hdf5Chunk>& out) {
   if (depth > 16) wrong("an index that is too deep");
   ByteReader in = image.reader(node, 8);
-  if (as_text(in.take(4, "a chunk index")) != "TREE" || in.number<std::uint8_t>("a chunk index") != 1) {
+  if (as_text(in.take(4, "a chunk index")) != "TREE" ||
+      in.number<std::uint8_t>("a chunk index") != 1) {
     wrong("no chunk index where one was expected");
   }
   const auto level = in.number<std::uint8_t>("a chunk index");
@@ -162,7 +171,8 @@ void walk(const Hdf5Image& image, std::uint64_t node, std::size_t rank, unsigned
     Hdf5Chunk chunk;
     const auto size = children.number<std::uint32_t>("a chunk");
     chunk.skipped_filters = children.number<std::uint32_t>("a chunk");
-    for (std::size_t d = 0; d < rank; ++d) chunk.origin.push_back(children.number<std::uint64_t>("a chunk"));
+    for (std::size_t d = 0; d < rank; ++d)
+      chunk.origin.push_back(children.number<std::uint64_t>("a chunk"));
     children.take(8, "a chunk");
     const auto address = children.number<std::uint64_t>("a chunk");
     if (level > 0) {
@@ -181,13 +191,16 @@ std::vector<Hdf5Filter> read_filters(Bytes message) {
   const auto version = in.number<std::uint8_t>("filters");
   const auto count = in.number<std::uint8_t>("filters");
   if (version == 1) in.take(6, "filters");
-  if (version != 1 && version != 2) fail(Code::kUnsupported, "HDF5: filters of version {}", version);
+  if (version != 1 && version != 2)
+    fail(Code::kUnsupported, "HDF5: filters of version {}", version);
   std::vector<Hdf5Filter> filters;
   for (unsigned i = 0; i < count; ++i) {
     const unsigned id = in.number<std::uint16_t>("a filter");
     if (id != kDeflate && id != kShuffle && id != kFletcher32) {
-      fail(Code::kUnsupported, "HDF5: filter {}, which is a plug-in or not supported; rewrite the file with "
-           "h5repack -f GZIP=4", id);
+      fail(Code::kUnsupported,
+           "HDF5: filter {}, which is a plug-in or not supported; rewrite the file with "
+           "h5repack -f GZIP=4",
+           id);
     }
     std::uint64_t name_bytes = version == 1 ? in.number<std::uint16_t>("a filter") : 0u;
     name_bytes = align_up(name_bytes, 8);
@@ -201,13 +214,15 @@ std::vector<Hdf5Filter> read_filters(Bytes message) {
   return filters;
 }
 
-std::vector<Hdf5Chunk> read_chunk_index(const Hdf5Image& image, std::uint64_t tree, std::size_t rank) {
+std::vector<Hdf5Chunk> read_chunk_index(const Hdf5Image& image, std::uint64_t tree,
+                                        std::size_t rank) {
   std::vector<Hdf5Chunk> chunks;
   if (tree != Hdf5Image::kUndefined) walk(image, tree, rank, 0, chunks);
   return chunks;
 }
 
-std::shared_ptr<const Storage> chunked_storage(std::shared_ptr<const MappedFile> file, ChunkedDataset dataset) {
+std::shared_ptr<const Storage> chunked_storage(std::shared_ptr<const MappedFile> file,
+                                               ChunkedDataset dataset) {
   return std::make_shared<ChunkedStorage>(std::move(file), std::move(dataset));
 }
 

@@ -23,7 +23,7 @@ struct Hdf5Filter {
 struct Hdf5Chunk {
   std::vector<std::uint64_t> origin;  // of its first element
   Bytes stored;
-  std::uint32_t skipped_filters;      // bit i: filter i was not applied
+  std::uint32_t skipped_filters;  // bit i: filter i was not applied
 };
 
 struct ChunkedDataset {
@@ -39,11 +39,13 @@ struct ChunkedDataset {
 std::vector<Hdf5Filter> read_filters(Bytes message);
 
 // The chunks listed by a version 1 B-tree. Errors: kCorrupt.
-std::vector<Hdf5Chunk> read_chunk_index(const Hdf5Image& image, std::uint64_t tree, std::size_t rank);
+std::vector<Hdf5Chunk> read_chunk_index(const Hdf5Image& image, std::uint64_t tree,
+                                        std::size_t rank);
 
 // Puts the dataset together when its bytes are first asked for, and keeps them; `file`
 // is kept alive. Errors, from reading: kCorrupt for a damaged stream, a missing chunk, a
 // checksum that differs.
-std::shared_ptr<const Storage> chunked_storage(std::shared_ptr<const MappedFile> file, ChunkedDataset dataset);
+std::shared_ptr<const Storage> chunked_storage(std::shared_ptr<const MappedFile> file,
+                                               ChunkedDataset dataset);
 
 }  // namespace reprise::container

@@ -36,7 +36,8 @@ struct Hdf5Reader::Content {
 };
 
 // The failure of a piece: file, tensor, chunk, byte, and what to do.
-std::string describe_damage(const Hdf5Reader::Content& content, const Hdf5Reader::Content::Piece& piece);
+std::string describe_damage(const Hdf5Reader::Content& content,
+                            const Hdf5Reader::Content::Piece& piece);
 
 // SHA-256 of a range of the file, read through a small buffer. Errors: kIo, kCorrupt
 // when the file has become shorter.

@@ -59,7 +59,8 @@ struct Found {
 herr_t visit_link(hid_t group, const char* name, const H5L_info_t* info, void* out) {
   auto& found = *static_cast<Found*>(out);
   H5O_info_t object;
-  if (info->type != H5L_TYPE_HARD || H5Oget_info_by_name2(group, name, &object, H5O_INFO_BASIC, H5P_DEFAULT) < 0) {
+  if (info->type != H5L_TYPE_HARD ||
+      H5Oget_info_by_name2(group, name, &object, H5O_INFO_BASIC, H5P_DEFAULT) < 0) {
     found.odd.emplace_back(name);
   } else if (object.type == H5O_TYPE_DATASET) {
     found.datasets.emplace_back(name);
@@ -76,25 +77,30 @@ class DeepCheck {
   VerifyReport run() {
     report_.has_digests = true;
     try {
-      const Handle file(H5Fopen(reader_.path().c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose, "the file");
+      const Handle file(H5Fopen(reader_.path().c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose,
+                        "the file");
       Found found;
       if (H5Lvisit(file, H5_INDEX_NAME, H5_ITER_INC, visit_link, &found) < 0) {
         fail(Code::kCorrupt, "libhdf5 cannot walk the groups");
       }
-      for (const std::string& name : found.odd) note(name, 0, "is a link or object that no checkpoint has");
+      for (const std::string& name : found.odd)
+        note(name, 0, "is a link or object that no checkpoint has");
       std::set<std::string> seen(found.datasets.begin(), found.datasets.end());
       for (const TensorEntry& entry : reader_.tensors()) {
         if (seen.erase(entry.name) == 0) {
-          note(entry.name, entry.offset_bytes, "is in the tensor table, but libhdf5 does not find it");
+          note(entry.name, entry.offset_bytes,
+               "is in the tensor table, but libhdf5 does not find it");
           continue;
         }
         compare(file, entry);
       }
       for (const std::string& name : seen) {
         // The container's own, whose names no tensor can have.
-        const std::set<std::string_view> own = {"reprise/tensors", "reprise/shapes", "reprise/digests", "reprise/names",
+        const std::set<std::string_view> own = {"reprise/tensors", "reprise/shapes",
+                                                "reprise/digests", "reprise/names",
                                                 "reprise/manifest"};
-        if (!own.contains(name)) note(name, 0, "is found by libhdf5, but is not in the tensor table");
+        if (!own.contains(name))
+          note(name, 0, "is found by libhdf5, but is not in the tensor table");
       }
     } catch (const Error& error) {
       report_.problems.push_back({error.code(), "", 0, error.at(reader_.path().string()).what()});
@@ -104,26 +110,30 @@ class DeepCheck {
 
  private:
   void note(const std::string& tensor, std::uint64_t offset, std::string_view what) {
-    report_.problems.push_back(
-        {Code::kCorrupt, tensor, offset,
-         fmt::format("{}: dataset {} {}; HDF5 tools would see another checkpoint: convert it again from a good copy",
-                     reader_.path().string(), printable(tensor), what)});
+    report_.problems.push_back({Code::kCorrupt, tensor, offset,
+                                fmt::format("{}: dataset {} {}; HDF5 tools would see another "
+                                            "checkpoint: convert it again from a good copy",
+                                            reader_.path().string(), printable(tensor), what)});
   }
 
   void compare(hid_t file, const TensorEntry& entry) {
     const Handle dataset(H5Dopen2(file, entry.name.c_str(), H5P_DEFAULT), H5Dclose, entry.name);
     const Handle type(H5Dget_type(dataset), H5Tclose, entry.name);
     const Handle space(H5Dget_space(dataset), H5Sclose, entry.name);
-    if (H5Tget_size(type) != item_size(entry.dtype)) return note(entry.name, entry.offset_bytes, "has elements of another size");
+    if (H5Tget_size(type) != item_size(entry.dtype))
+      return note(entry.name, entry.offset_bytes, "has elements of another size");
     if (!same_shape(space, entry)) return note(entry.name, entry.offset_bytes, "has another shape");
     if (entry.size_bytes == 0) return;
-    if (H5Dget_offset(dataset) != entry.offset_bytes) return note(entry.name, entry.offset_bytes, "lies at another place");
-    if (digest(dataset, type, space, entry) != entry.sha256) note(entry.name, entry.offset_bytes, "has other values");
+    if (H5Dget_offset(dataset) != entry.offset_bytes)
+      return note(entry.name, entry.offset_bytes, "lies at another place");
+    if (digest(dataset, type, space, entry) != entry.sha256)
+      note(entry.name, entry.offset_bytes, "has other values");
   }
 
   static bool same_shape(hid_t space, const TensorEntry& entry) {
     if (entry.shape.size() > H5S_MAX_RANK) {
-      return H5Sget_simple_extent_npoints(space) == static_cast<hssize_t>(count_elements(entry.shape));
+      return H5Sget_simple_extent_npoints(space) ==
+             static_cast<hssize_t>(count_elements(entry.shape));
     }
     if (H5Sget_simple_extent_ndims(space) != static_cast<int>(entry.shape.size())) return false;
     std::vector<hsize_t> extents(entry.shape.size());
@@ -147,9 +157,11 @@ class DeepCheck {
       std::vector<hsize_t> count = extents;
       start[0] = first;
       count[0] = std::min(rows, extents[0] - first);
-      const Handle memory(rank == 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(rank, count.data(), nullptr), H5Sclose,
-                          "memory");
-      if (rank > 0) H5Sselect_hyperslab(space, H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr);
+      const Handle memory(
+          rank == 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(rank, count.data(), nullptr),
+          H5Sclose, "memory");
+      if (rank > 0)
+        H5Sselect_hyperslab(space, H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr);
       if (H5Dread(dataset, type, memory, space, H5P_DEFAULT, buffer.data()) < 0) {
         fail(Code::kCorrupt, "libhdf5 cannot read {}", printable(entry.name));
       }

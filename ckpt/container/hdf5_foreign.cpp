@@ -20,10 +20,17 @@ constexpr unsigned kGroupDepth = 64;
 // Deflate makes at most 1032 bytes of one; a file that claims more holds no such dataset.
 constexpr std::uint64_t kLargestRatio = 1100;
 
-enum MessageType : unsigned { kDataspace = 0x01, kDatatype = 0x03, kExternalFiles = 0x07, kLayout = 0x08, kFilters = 0x0b };
+enum MessageType : unsigned {
+  kDataspace = 0x01,
+  kDatatype = 0x03,
+  kExternalFiles = 0x07,
+  kLayout = 0x08,
+  kFilters = 0x0b
+};
 
 [[noreturn]] void refuse(std::string_view what) {
-  fail(Code::kUnsupported, "HDF5: {}; rewrite the file with h5repack or h5py in its default format", what);
+  fail(Code::kUnsupported, "HDF5: {}; rewrite the file with h5repack or h5py in its default format",
+       what);
 }
 
 struct ElementType {
@@ -48,8 +55,8 @@ std::optional<DType> float_type(std::size_t size, Bytes properties, unsigned sig
   const auto byte = [&](std::size_t i) { return std::to_integer<unsigned>(properties[i]); };
   const auto bias = load_little<std::uint32_t>(properties.data() + 8);
   const auto is = [&](std::size_t bytes, unsigned exponent_at, unsigned exponent, unsigned b) {
-    return size == bytes && sign_at == bytes * 8 - 1 && byte(4) == exponent_at && byte(5) == exponent && byte(6) == 0 &&
-           byte(7) == exponent_at && bias == b;
+    return size == bytes && sign_at == bytes * 8 - 1 && byte(4) == exponent_at &&
+           byte(5) == exponent && byte(6) == 0 && byte(7) == exponent_at && bias == b;
   };
   if (is(2, 10, 5, 15)) return DType::kFloat16;
   if (is(2, 7, 8, 127)) return DType::kBFloat16;
@@ -62,14 +69,16 @@ std::optional<DType> float_type(std::size_t size, Bytes properties, unsigned sig
 std::optional<ElementType> read_type(Bytes message) {
   ByteReader in(message);
   const unsigned head = in.number<std::uint8_t>("a datatype");
-  const unsigned flags = in.number<std::uint8_t>("a datatype") | in.number<std::uint8_t>("a datatype") * 256u;
+  const unsigned flags =
+      in.number<std::uint8_t>("a datatype") | in.number<std::uint8_t>("a datatype") * 256u;
   in.take(1, "a datatype");
   const std::size_t size = in.number<std::uint32_t>("a datatype");
   const Bytes properties = in.take(in.remaining(), "a datatype");
   std::optional<DType> dtype;
   if ((head & 15) == 0) dtype = integer_type(size, (flags & 8) != 0);
   if ((head & 15) == 1) dtype = float_type(size, properties, flags >> 8);
-  if ((head & 15) == 8 && size == 1 && (flags & 0xffff) == 2) return ElementType{DType::kBool, 1, false};  // h5py's bool
+  if ((head & 15) == 8 && size == 1 && (flags & 0xffff) == 2)
+    return ElementType{DType::kBool, 1, false};  // h5py's bool
   if (!dtype) return std::nullopt;
   return ElementType{*dtype, size, (flags & 1) != 0};
 }
@@ -107,7 +116,8 @@ class ForeignReader {
     try {
       value = read_object(address, path, depth);
     } catch (const Error& error) {
-      throw std::string_view(error.what()).starts_with("/") ? error : error.at("/" + printable(path));
+      throw std::string_view(error.what()).starts_with("/") ? error
+                                                            : error.at("/" + printable(path));
     }
     open_.erase(address);
     return objects_[address] = value;
@@ -132,26 +142,32 @@ class ForeignReader {
     }
     const Value dict = arena_.dict();
     for (const auto& link : image_.links(messages)) {
-      dict.as_dict().append(arena_, link.name,
-                            object(link.object, path.empty() ? link.name : path + "/" + link.name, depth + 1));
+      dict.as_dict().append(
+          arena_, link.name,
+          object(link.object, path.empty() ? link.name : path + "/" + link.name, depth + 1));
     }
     return dict;
   }
 
-  Value dataset(Bytes type_message, Bytes space_message, Bytes layout, std::vector<Hdf5Filter> filters) {
+  Value dataset(Bytes type_message, Bytes space_message, Bytes layout,
+                std::vector<Hdf5Filter> filters) {
     const auto type = read_type(type_message);
     if (!type) return arena_.opaque("hdf5.dataset");  // text, references, compounds: no weights
     Shape shape = read_space(space_message);
-    const auto size = checked_multiply<std::uint64_t>(static_cast<std::uint64_t>(count_elements(shape)), type->size);
+    const auto size = checked_multiply<std::uint64_t>(
+        static_cast<std::uint64_t>(count_elements(shape)), type->size);
     if (!size || *size / kLargestRatio > file_->bytes().size()) {
-      fail(Code::kCorrupt, "HDF5: a dataset that could not be in a file of {} bytes", file_->bytes().size());
+      fail(Code::kCorrupt, "HDF5: a dataset that could not be in a file of {} bytes",
+           file_->bytes().size());
     }
-    auto storage = *size == 0 ? owned_storage({}) : values(shape, *size, type->size, layout, std::move(filters));
+    auto storage = *size == 0 ? owned_storage({})
+                              : values(shape, *size, type->size, layout, std::move(filters));
     if (type->big_endian) storage = swapped_storage(std::move(storage), type->size);
     return arena_.tensor(Tensor::contiguous(type->dtype, std::move(shape), std::move(storage)));
   }
 
-  std::shared_ptr<const Storage> values(const Shape& shape, std::uint64_t size, std::size_t item_bytes, Bytes layout,
+  std::shared_ptr<const Storage> values(const Shape& shape, std::uint64_t size,
+                                        std::size_t item_bytes, Bytes layout,
                                         std::vector<Hdf5Filter> filters) {
     ByteReader in(layout);
     const auto version = in.number<std::uint8_t>("a layout");
@@ -159,27 +175,34 @@ class ForeignReader {
     const auto layout_class = in.number<std::uint8_t>("a layout");
     if (layout_class == 0) {
       const Bytes compact = in.take(in.number<std::uint16_t>("a layout"), "compact values");
-      if (compact.size() != size) fail(Code::kCorrupt, "HDF5: {} bytes of values, {} were expected", compact.size(), size);
+      if (compact.size() != size)
+        fail(Code::kCorrupt, "HDF5: {} bytes of values, {} were expected", compact.size(), size);
       return borrowed_storage(compact, file_);
     }
     if (layout_class == 1) {
       const auto address = in.number<std::uint64_t>("a layout");
-      if (in.number<std::uint64_t>("a layout") != size) fail(Code::kCorrupt, "HDF5: values of another size than the shape");
-      if (address == Hdf5Image::kUndefined) return owned_storage(std::vector<std::byte>(size));  // never written: zeros
+      if (in.number<std::uint64_t>("a layout") != size)
+        fail(Code::kCorrupt, "HDF5: values of another size than the shape");
+      if (address == Hdf5Image::kUndefined)
+        return owned_storage(std::vector<std::byte>(size));  // never written: zeros
       const Bytes bytes = image_.at(address, size);
-      return mapped_storage(file_, static_cast<std::uint64_t>(bytes.data() - file_->bytes().data()), size);
+      return mapped_storage(file_, static_cast<std::uint64_t>(bytes.data() - file_->bytes().data()),
+                            size);
     }
     if (layout_class == 3) refuse("a virtual dataset, whose values are in other files");
-    if (layout_class != 2 || version != 3) refuse("chunks in the newest file format (libver='latest')");
+    if (layout_class != 2 || version != 3)
+      refuse("chunks in the newest file format (libver='latest')");
     const unsigned rank = in.number<std::uint8_t>("a layout");
-    if (rank != shape.size() + 1) fail(Code::kCorrupt, "HDF5: chunks of another rank than the dataset");
+    if (rank != shape.size() + 1)
+      fail(Code::kCorrupt, "HDF5: chunks of another rank than the dataset");
     const auto tree = in.number<std::uint64_t>("a layout");
     ChunkedDataset chunked{shape, {}, item_bytes, std::move(filters), {}};
     std::uint64_t chunk_bytes = item_bytes;
     for (std::size_t d = 0; d < shape.size(); ++d) {
       chunked.chunk_shape.push_back(in.number<std::uint32_t>("a chunk's shape"));
       const auto next = checked_multiply(chunk_bytes, chunked.chunk_shape.back());
-      if (!next || *next == 0 || *next > (std::uint64_t{4} << 30)) fail(Code::kCorrupt, "HDF5: chunks of an impossible shape");
+      if (!next || *next == 0 || *next > (std::uint64_t{4} << 30))
+        fail(Code::kCorrupt, "HDF5: chunks of an impossible shape");
       chunk_bytes = *next;
     }
     chunked.chunks = read_chunk_index(image_, tree, shape.size());

@@ -37,7 +37,8 @@ Section take_section(ByteReader& in) {
 }
 
 [[noreturn]] void damaged(std::string_view what) {
-  fail(Code::kCorrupt, "byte 0: {}; the file is damaged: restore it or use an earlier checkpoint", what);
+  fail(Code::kCorrupt, "byte 0: {}; the file is damaged: restore it or use an earlier checkpoint",
+       what);
 }
 
 void check_sections(const FirstBlock& block) {
@@ -49,7 +50,8 @@ void check_sections(const FirstBlock& block) {
     }
     end = section->end();
   }
-  if (block.structures.offset_bytes != kSuperblockOffset) damaged("the HDF5 part does not begin at byte 4096");
+  if (block.structures.offset_bytes != kSuperblockOffset)
+    damaged("the HDF5 part does not begin at byte 4096");
   if (block.data_offset != align_up(end, kPage) || block.data_offset > block.file_bytes ||
       block.file_bytes % kPage != 0) {
     damaged("the first block names impossible places for the tensors");
@@ -78,13 +80,17 @@ FirstBlock decode_first_block(Bytes bytes, std::uint64_t file_bytes) {
   bytes = bytes.first(std::min<std::size_t>(bytes.size(), kFirstBlockBytes));
   // The block is written last: without it, the rest is as far as the writer came.
   if (std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{}; })) {
-    fail(Code::kIncomplete, "the writer was stopped before it committed this file; use an earlier checkpoint");
+    fail(Code::kIncomplete,
+         "the writer was stopped before it committed this file; use an earlier checkpoint");
   }
   if (bytes.size() < kFirstBlockBytes) {
-    fail(Code::kCorrupt, "the file ends at byte {}, inside the first block of {}; it is truncated: restore it "
-         "or use an earlier checkpoint", bytes.size(), kFirstBlockBytes);
+    fail(Code::kCorrupt,
+         "the file ends at byte {}, inside the first block of {}; it is truncated: restore it "
+         "or use an earlier checkpoint",
+         bytes.size(), kFirstBlockBytes);
   }
-  if (as_text(bytes.first(kMagic.size())) != kMagic) damaged("the mark of a native checkpoint is damaged");
+  if (as_text(bytes.first(kMagic.size())) != kMagic)
+    damaged("the mark of a native checkpoint is damaged");
   Digest digest;
   std::copy(bytes.begin() + kDigestAt, bytes.end(), digest.bytes.begin());
   if (sha256(bytes.first(kDigestAt)) != digest) damaged("the digest of the first block differs");
@@ -96,12 +102,16 @@ FirstBlock decode_first_block(Bytes bytes, std::uint64_t file_bytes) {
   block.minimum_reader = in.number<std::uint32_t>("the version");
   block.required_features = in.number<std::uint64_t>("the features");
   if (block.minimum_reader > kContainerVersion) {
-    fail(Code::kUnsupported, "container version {} needs a reader of version {}, this is version {}; use a newer "
-         "version of this suite", block.version, block.minimum_reader, kContainerVersion);
+    fail(Code::kUnsupported,
+         "container version {} needs a reader of version {}, this is version {}; use a newer "
+         "version of this suite",
+         block.version, block.minimum_reader, kContainerVersion);
   }
   if ((block.required_features & ~kKnownFeatures) != 0) {
-    fail(Code::kUnsupported, "the file needs the features {:#x}, of which this version knows {:#x}; use a newer "
-         "version of this suite", block.required_features, kKnownFeatures);
+    fail(Code::kUnsupported,
+         "the file needs the features {:#x}, of which this version knows {:#x}; use a newer "
+         "version of this suite",
+         block.required_features, kKnownFeatures);
   }
   block.file_bytes = in.number<std::uint64_t>("the file's size");
   block.data_offset = in.number<std::uint64_t>("the data's place");
@@ -113,8 +123,10 @@ FirstBlock decode_first_block(Bytes bytes, std::uint64_t file_bytes) {
   block.chunks = in.number<std::uint64_t>("a count");
   block.names_bytes = in.number<std::uint64_t>("a count");
   if (block.file_bytes != file_bytes) {
-    fail(Code::kCorrupt, "the file has {} bytes, {} were written; it is {}: restore it or use an earlier "
-         "checkpoint", file_bytes, block.file_bytes, file_bytes < block.file_bytes ? "truncated" : "damaged");
+    fail(Code::kCorrupt,
+         "the file has {} bytes, {} were written; it is {}: restore it or use an earlier "
+         "checkpoint",
+         file_bytes, block.file_bytes, file_bytes < block.file_bytes ? "truncated" : "damaged");
   }
   check_sections(block);
   return block;
@@ -160,7 +172,8 @@ class TableReader {
     auto sum = records && shapes ? checked_add(*records, *shapes) : std::nullopt;
     sum = sum && chunks ? checked_add(*sum, *chunks) : std::nullopt;
     sum = sum ? checked_add(*sum, block.names_bytes) : std::nullopt;
-    if (!sum || *sum != bytes.size()) damaged("the counts of the tensor table do not add up to its size");
+    if (!sum || *sum != bytes.size())
+      damaged("the counts of the tensor table do not add up to its size");
     records_ = bytes.first(*records);
     shapes_ = bytes.subspan(*records, *shapes);
     chunks_ = bytes.subspan(*records + *shapes, *chunks);
@@ -174,7 +187,8 @@ class TableReader {
     for (std::uint64_t i = 0; i < block_.chunks; ++i) table.chunks.push_back(take_digest(chunks));
     table.rows.reserve(block_.records);
     for (std::uint64_t i = 0; i < block_.records; ++i) {
-      table.rows.push_back(read_row(records_.subspan(i * kTensorRecordBytes, kTensorRecordBytes), i));
+      table.rows.push_back(
+          read_row(records_.subspan(i * kTensorRecordBytes, kTensorRecordBytes), i));
     }
     check_names(table);
     check_extents(table);
@@ -183,7 +197,8 @@ class TableReader {
 
  private:
   [[noreturn]] static void wrong(const TensorEntry& entry, std::string_view what) {
-    fail(Code::kCorrupt, "tensor {} at byte {}: {}; the file was not written by this suite or is damaged",
+    fail(Code::kCorrupt,
+         "tensor {} at byte {}: {}; the file was not written by this suite or is damaged",
          printable(entry.name), entry.offset_bytes, what);
   }
 
@@ -204,19 +219,24 @@ class TableReader {
     entry.sha256 = take_digest(in);
 
     if (!fits(name_at, name_length, names_.size()) || name_length == 0) {
-      fail(Code::kCorrupt, "tensor number {}: its name lies outside the table; the file is damaged", number);
+      fail(Code::kCorrupt, "tensor number {}: its name lies outside the table; the file is damaged",
+           number);
     }
     entry.name = as_text(names_.subspan(name_at, name_length));
     if (!fits(shape_at, rank, block_.extents)) wrong(entry, "its shape lies outside the table");
     if (flags != 0) {
-      fail(Code::kUnsupported, "tensor {}: flags {:#x}, which this version does not know; use a newer version of "
-           "this suite", printable(entry.name), flags);
+      fail(Code::kUnsupported,
+           "tensor {}: flags {:#x}, which this version does not know; use a newer version of "
+           "this suite",
+           printable(entry.name), flags);
     }
     dtype = dtype.substr(0, dtype.find('\0'));
     const auto known = dtype_from_name(dtype);
     if (!known) {
-      fail(Code::kUnsupported, "tensor {}: element type '{}', which this version does not know; use a newer "
-           "version of this suite", printable(entry.name), printable(dtype, 40));
+      fail(Code::kUnsupported,
+           "tensor {}: element type '{}', which this version does not know; use a newer "
+           "version of this suite",
+           printable(entry.name), printable(dtype, 40));
     }
     entry.dtype = *known;
     entry.shape.resize(rank);
@@ -235,16 +255,21 @@ class TableReader {
     } catch (const Error& error) {
       throw error.at(fmt::format("tensor {}", printable(entry.name)));
     }
-    const auto size = checked_multiply<std::uint64_t>(static_cast<std::uint64_t>(elements), item_size(entry.dtype));
+    const auto size = checked_multiply<std::uint64_t>(static_cast<std::uint64_t>(elements),
+                                                      item_size(entry.dtype));
     if (!size || *size != entry.size_bytes) {
-      wrong(entry, fmt::format("{} bytes, which is not {} elements of {}", entry.size_bytes, elements, name(entry.dtype)));
+      wrong(entry, fmt::format("{} bytes, which is not {} elements of {}", entry.size_bytes,
+                               elements, name(entry.dtype)));
     }
-    if (entry.offset_bytes < block_.data_offset || !fits(entry.offset_bytes, entry.size_bytes, block_.file_bytes)) {
+    if (entry.offset_bytes < block_.data_offset ||
+        !fits(entry.offset_bytes, entry.size_bytes, block_.file_bytes)) {
       wrong(entry, fmt::format("{} bytes do not lie between byte {} and the end of the file at {}",
                                entry.size_bytes, block_.data_offset, block_.file_bytes));
     }
-    if (entry.offset_bytes % kSmallAlignment != 0) wrong(entry, "its place is not a multiple of 64");
-    if (row.chunks != chunk_count(entry.size_bytes) || !fits(row.chunk_at, row.chunks, block_.chunks)) {
+    if (entry.offset_bytes % kSmallAlignment != 0)
+      wrong(entry, "its place is not a multiple of 64");
+    if (row.chunks != chunk_count(entry.size_bytes) ||
+        !fits(row.chunk_at, row.chunks, block_.chunks)) {
       wrong(entry, "its chunk digests are not those of its size");
     }
   }
@@ -253,7 +278,8 @@ class TableReader {
     std::unordered_set<std::string_view> names;
     names.reserve(table.rows.size());
     for (const auto& row : table.rows) {
-      if (!names.insert(row.entry.name).second) wrong(row.entry, "another tensor has the same name");
+      if (!names.insert(row.entry.name).second)
+        wrong(row.entry, "another tensor has the same name");
     }
   }
 
@@ -270,8 +296,8 @@ class TableReader {
       const TensorEntry& a = *order[i - 1];
       const TensorEntry& b = *order[i];
       if (a.offset_bytes + a.size_bytes <= b.offset_bytes) continue;
-      const bool tied = a.offset_bytes == b.offset_bytes && a.dtype == b.dtype && a.shape == b.shape &&
-                        a.sha256 == b.sha256;
+      const bool tied = a.offset_bytes == b.offset_bytes && a.dtype == b.dtype &&
+                        a.shape == b.shape && a.sha256 == b.sha256;
       if (!tied) wrong(b, fmt::format("it overlaps {}", printable(a.name)));
     }
   }
@@ -282,17 +308,20 @@ class TableReader {
 
 }  // namespace
 
-TensorTable decode_table(Bytes bytes, const FirstBlock& block) { return TableReader(bytes, block).read(); }
+TensorTable decode_table(Bytes bytes, const FirstBlock& block) {
+  return TableReader(bytes, block).read();
+}
 
 std::vector<Dataset> list_datasets(const FirstBlock& block, const TensorTable& table,
                                    std::vector<Shape>& shapes) {
   const auto count = [](std::uint64_t n) { return Shape{static_cast<std::int64_t>(n)}; };
-  shapes = {count(block.records), count(block.extents), count(block.chunks), count(block.names_bytes),
-            count(block.manifest.size_bytes)};
+  shapes = {count(block.records), count(block.extents), count(block.chunks),
+            count(block.names_bytes), count(block.manifest.size_bytes)};
   std::vector<Dataset> datasets;
   datasets.reserve(table.rows.size() + shapes.size());
   std::uint64_t at = block.table.offset_bytes;
-  const auto add = [&](std::string_view name, TableType type, std::size_t shape, std::uint64_t size) {
+  const auto add = [&](std::string_view name, TableType type, std::size_t shape,
+                       std::uint64_t size) {
     datasets.push_back({name, type, shapes[shape], at, size, -1});
     at += size;
   };
@@ -311,7 +340,8 @@ std::vector<Dataset> list_datasets(const FirstBlock& block, const TensorTable& t
     if (entry.size_bytes > 0) {
       tied = first_at.try_emplace(entry.offset_bytes, static_cast<std::int64_t>(i)).first->second;
     }
-    datasets.push_back({entry.name, entry.dtype, entry.shape, entry.offset_bytes, entry.size_bytes, tied});
+    datasets.push_back(
+        {entry.name, entry.dtype, entry.shape, entry.offset_bytes, entry.size_bytes, tied});
   }
   return datasets;
 }
@@ -324,11 +354,16 @@ std::vector<Attribute> root_attributes(Value root) {
   for (const auto& [key, value] : dict->entries) {
     if (!key.is_string()) continue;
     Attribute attribute{escape_component(key.as_string()), std::int64_t{0}};
-    if (const auto flag = value.if_bool()) attribute.value = std::int64_t{*flag};
-    else if (const auto integer = value.if_int()) attribute.value = *integer;
-    else if (value.kind() == Kind::kFloat) attribute.value = value.as_float();
-    else if (value.is_string() && value.as_string().size() <= kLongestAttribute) attribute.value = std::string(value.as_string());
-    else continue;
+    if (const auto flag = value.if_bool())
+      attribute.value = std::int64_t{*flag};
+    else if (const auto integer = value.if_int())
+      attribute.value = *integer;
+    else if (value.kind() == Kind::kFloat)
+      attribute.value = value.as_float();
+    else if (value.is_string() && value.as_string().size() <= kLongestAttribute)
+      attribute.value = std::string(value.as_string());
+    else
+      continue;
     if (used.insert(attribute.name).second) attributes.push_back(std::move(attribute));
   }
   return attributes;

@@ -5,9 +5,9 @@
 #include "ckpt/base/bytes.h"
 #include "ckpt/base/sha256.h"
 #include "ckpt/container/hdf5.h"
-#include "ckpt/container/tensor_names.h"
 #include "ckpt/container/hdf5_metadata.h"
 #include "ckpt/container/hdf5_types.h"
+#include "ckpt/container/tensor_names.h"
 
 #include <array>
 #include <cstdint>
@@ -49,7 +49,7 @@ struct FirstBlock {
   Section table;                  // records, shapes, chunk digests, names
   Section manifest;
   std::uint64_t records = 0;
-  std::uint64_t extents = 0;      // numbers in the shapes
+  std::uint64_t extents = 0;  // numbers in the shapes
   std::uint64_t chunks = 0;
   std::uint64_t names_bytes = 0;
 };

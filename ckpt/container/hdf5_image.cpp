@@ -14,7 +14,12 @@ namespace {
 
 constexpr unsigned kDepthOfTrees = 16;
 
-enum Message : unsigned { kLinkInfo = 0x02, kLink = 0x06, kContinuation = 0x10, kSymbolTable = 0x11 };
+enum Message : unsigned {
+  kLinkInfo = 0x02,
+  kLink = 0x06,
+  kContinuation = 0x10,
+  kSymbolTable = 0x11
+};
 
 [[noreturn]] void wrong(std::uint64_t address, std::string_view what) {
   fail(Code::kCorrupt, "HDF5 address {}: {}; the file is damaged or hostile", address, what);
@@ -26,7 +31,8 @@ enum Message : unsigned { kLinkInfo = 0x02, kLink = 0x06, kContinuation = 0x10, 
 
 void expect(ByteReader& in, std::string_view signature) {
   const std::uint64_t place = in.offset_bytes();
-  if (as_text(in.take(signature.size(), signature)) != signature) wrong(place, fmt::format("'{}' was expected", signature));
+  if (as_text(in.take(signature.size(), signature)) != signature)
+    wrong(place, fmt::format("'{}' was expected", signature));
 }
 
 std::uint64_t take_sized(ByteReader& in, unsigned bytes, std::string_view what) {
@@ -39,10 +45,13 @@ std::uint64_t take_sized(ByteReader& in, unsigned bytes, std::string_view what) 
 // Compares the checksum behind `body`, which ends `whole`.
 void check_sum(Bytes whole, std::uint64_t address) {
   const Bytes body = whole.first(whole.size() - 4);
-  if (load_little<std::uint32_t>(whole.data() + body.size()) != lookup3(body)) wrong(address, "a checksum differs");
+  if (load_little<std::uint32_t>(whole.data() + body.size()) != lookup3(body))
+    wrong(address, "a checksum differs");
 }
 
-unsigned bytes_for(std::uint64_t largest) { return static_cast<unsigned>(std::bit_width(largest) + 7) / 8; }
+unsigned bytes_for(std::uint64_t largest) {
+  return static_cast<unsigned>(std::bit_width(largest) + 7) / 8;
+}
 
 }  // namespace
 
@@ -68,12 +77,14 @@ Hdf5Image::Hdf5Image(Bytes file, std::uint64_t superblock)
   if (old) in.take(4, "the superblock");
   const auto offsets = in.number<std::uint8_t>("the size of offsets");
   const auto lengths = in.number<std::uint8_t>("the size of lengths");
-  if (offsets != 8 || lengths != 8) refuse(fmt::format("offsets of {} and lengths of {} bytes", offsets, lengths));
+  if (offsets != 8 || lengths != 8)
+    refuse(fmt::format("offsets of {} and lengths of {} bytes", offsets, lengths));
   in.take(old ? (version == 1 ? 13 : 9) : 1, "the superblock");
   base_ = in.number<std::uint64_t>("the base address");
   in.take(8, "the superblock");
   in.number<std::uint64_t>("the end of the file");
-  if (old && in.number<std::uint64_t>("the driver") != kUndefined) refuse("a driver information block");
+  if (old && in.number<std::uint64_t>("the driver") != kUndefined)
+    refuse("a driver information block");
   if (old) in.take(8, "the root's name");
   root_ = in.number<std::uint64_t>("the root group");
   if (base_ > file.size()) wrong(superblock, "a base address beyond the end of the file");
@@ -82,7 +93,8 @@ Hdf5Image::Hdf5Image(Bytes file, std::uint64_t superblock)
 
 Bytes Hdf5Image::at(std::uint64_t address, std::uint64_t length) const {
   const auto place = checked_add(base_, address);
-  if (!place || !fits(*place, length, file_.size())) wrong(address, fmt::format("{} bytes lie beyond the end", length));
+  if (!place || !fits(*place, length, file_.size()))
+    wrong(address, fmt::format("{} bytes lie beyond the end", length));
   if (length + 1 > budget_) wrong(address, "structures refer to each other without end");
   budget_ -= length + 1;
   return file_.subspan(*place, length);
@@ -106,7 +118,8 @@ void Hdf5Image::read_version1(std::uint64_t object, std::vector<Message>& out) c
   ByteReader in = reader(object, 16);
   if (in.number<std::uint8_t>("a version") != 1) wrong(object, "no object header");
   in.take(7, "an object header");
-  std::vector<std::pair<std::uint64_t, std::uint64_t>> blocks = {{object + 16, in.number<std::uint32_t>("a size")}};
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> blocks = {
+      {object + 16, in.number<std::uint32_t>("a size")}};
   for (std::size_t b = 0; b < blocks.size(); ++b) {
     ByteReader block = reader(blocks[b].first, blocks[b].second);
     while (block.remaining() >= 8) {
@@ -130,7 +143,8 @@ void Hdf5Image::read_version1(std::uint64_t object, std::vector<Message>& out) c
 void Hdf5Image::read_version2(std::uint64_t object, std::vector<Message>& out) const {
   ByteReader in = reader(object, 6);
   expect(in, "OHDR");
-  if (in.number<std::uint8_t>("a version") != 2) wrong(object, "an object header of unknown version");
+  if (in.number<std::uint8_t>("a version") != 2)
+    wrong(object, "an object header of unknown version");
   const auto flags = in.number<std::uint8_t>("flags");
   const unsigned size_bytes = 1u << (flags & 3);
   std::uint64_t prefix = 6 + ((flags & 0x20) != 0 ? 16u : 0u) + ((flags & 0x10) != 0 ? 4u : 0u);
@@ -180,7 +194,9 @@ Hdf5Image::Link Hdf5Image::read_link(Bytes message) const {
   Link link;
   link.name = as_text(in.take(length, "a link's name"));
   if (type == 1) refuse(fmt::format("the soft link '{}'", printable(link.name)));
-  if (type == 64) refuse(fmt::format("the external link '{}', which leads to another file", printable(link.name)));
+  if (type == 64)
+    refuse(
+        fmt::format("the external link '{}', which leads to another file", printable(link.name)));
   if (type != 0) refuse(fmt::format("the user-defined link '{}'", printable(link.name)));
   link.object = in.number<std::uint64_t>("a link's target");
   return link;
@@ -212,14 +228,16 @@ std::vector<Hdf5Image::Link> Hdf5Image::links(const std::vector<Message>& messag
       check_sum(at(index, 38), index);
       expect(head, "BTHD");
       head.take(1, "an index");
-      if (head.number<std::uint8_t>("an index") != 5) wrong(index, "an index that is not one of names");
+      if (head.number<std::uint8_t>("an index") != 5)
+        wrong(index, "an index that is not one of names");
       const std::uint64_t node_bytes = head.number<std::uint32_t>("an index");
       const unsigned record_bytes = head.number<std::uint16_t>("an index");
       const unsigned depth = head.number<std::uint16_t>("an index");
       head.take(2, "an index");
       const auto root = head.number<std::uint64_t>("an index");
       const std::size_t records = head.number<std::uint16_t>("an index");
-      if (record_bytes != 4 + heap.id_bytes || depth >= kDepthOfTrees || node_bytes < 10 + record_bytes) {
+      if (record_bytes != 4 + heap.id_bytes || depth >= kDepthOfTrees ||
+          node_bytes < 10 + record_bytes) {
         wrong(index, "an index of impossible shape");
       }
       IndexShape shape{node_bytes, record_bytes, 4, heap.id_bytes, {0}, {0}};
@@ -241,7 +259,8 @@ std::vector<Hdf5Image::Link> Hdf5Image::links(const std::vector<Message>& messag
   return out;
 }
 
-void Hdf5Image::walk_symbols(std::uint64_t node, Bytes names, unsigned depth, std::vector<Link>& out) const {
+void Hdf5Image::walk_symbols(std::uint64_t node, Bytes names, unsigned depth,
+                             std::vector<Link>& out) const {
   if (depth > kDepthOfTrees) wrong(node, "a group's tree is too deep");
   ByteReader in = reader(node, 8);
   const std::string_view signature = as_text(in.take(4, "a node"));
@@ -277,8 +296,9 @@ void Hdf5Image::walk_symbols(std::uint64_t node, Bytes names, unsigned depth, st
   }
 }
 
-void Hdf5Image::walk_index(std::uint64_t node, unsigned depth, std::size_t records, const IndexShape& shape,
-                           const Heap& heap, std::vector<Link>& out) const {
+void Hdf5Image::walk_index(std::uint64_t node, unsigned depth, std::size_t records,
+                           const IndexShape& shape, const Heap& heap,
+                           std::vector<Link>& out) const {
   ByteReader in = reader(node, shape.node_bytes);
   expect(in, depth == 0 ? "BTLF" : "BTIN");
   in.take(2, "an index node");
@@ -319,12 +339,15 @@ Hdf5Image::Heap Hdf5Image::read_heap(std::uint64_t address) const {
   heap.root = in.number<std::uint64_t>("a heap");
   heap.rows = in.number<std::uint16_t>("a heap");
   heap.offset_bytes = (heap_bits + 7) / 8;
-  const bool powers = std::has_single_bit(heap.start_block) && std::has_single_bit(heap.largest_direct);
-  if (!powers || heap.width == 0 || heap_bits == 0 || heap_bits > 64 || heap.start_block > heap.largest_direct) {
+  const bool powers =
+      std::has_single_bit(heap.start_block) && std::has_single_bit(heap.largest_direct);
+  if (!powers || heap.width == 0 || heap_bits == 0 || heap_bits > 64 ||
+      heap.start_block > heap.largest_direct) {
     wrong(address, "a heap of impossible shape");
   }
   heap.length_bytes = std::min(bytes_for(heap.largest_direct - 1), bytes_for(largest_object));
-  if (1 + heap.offset_bytes + heap.length_bytes > heap.id_bytes) wrong(address, "heap ids that are too short");
+  if (1 + heap.offset_bytes + heap.length_bytes > heap.id_bytes)
+    wrong(address, "heap ids that are too short");
   return heap;
 }
 
@@ -339,7 +362,8 @@ Bytes Hdf5Image::heap_object(const Heap& heap, std::uint64_t offset, std::uint64
     unsigned row = 0;
     for (; row < 62; ++row) {
       if (row > 1) {
-        if (size > (std::uint64_t{1} << 60) / heap.width) wrong(heap.address, "a heap offset beyond its table");
+        if (size > (std::uint64_t{1} << 60) / heap.width)
+          wrong(heap.address, "a heap offset beyond its table");
         size *= 2;
       }
       if (within < size * heap.width) break;

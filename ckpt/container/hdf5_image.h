@@ -52,8 +52,8 @@ class Hdf5Image {
   void read_version2(std::uint64_t object, std::vector<Message>& out) const;
   Link read_link(Bytes message) const;
   void walk_symbols(std::uint64_t node, Bytes names, unsigned depth, std::vector<Link>& out) const;
-  void walk_index(std::uint64_t node, unsigned depth, std::size_t records, const struct IndexShape& shape,
-                  const Heap& heap, std::vector<Link>& out) const;
+  void walk_index(std::uint64_t node, unsigned depth, std::size_t records,
+                  const struct IndexShape& shape, const Heap& heap, std::vector<Link>& out) const;
   Heap read_heap(std::uint64_t address) const;
   Bytes heap_object(const Heap& heap, std::uint64_t offset, std::uint64_t length) const;
 

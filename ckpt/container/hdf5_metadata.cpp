@@ -102,8 +102,9 @@ void put_attribute(ByteWriter& out, std::string_view name, PutType put_type, Byt
 
 void put_text_attribute(ObjectHeader& header, std::string_view name, std::string_view text) {
   const std::string padded = text.empty() ? std::string(1, '\0') : std::string(text);
-  put_attribute(header.begin(kAttribute), name,
-                [&](ByteWriter& out) { put_text_type(out, padded.size()); }, as_bytes(padded));
+  put_attribute(
+      header.begin(kAttribute), name, [&](ByteWriter& out) { put_text_type(out, padded.size()); },
+      as_bytes(padded));
 }
 
 void put_link(ByteWriter& out, std::string_view name, std::uint64_t target) {
@@ -117,7 +118,8 @@ class Encoder {
     out_.zeros(kSuperblockBytes);  // filled in when the root is known
   }
 
-  std::vector<std::byte> encode(std::span<const Dataset> datasets, std::span<const Attribute> attributes) {
+  std::vector<std::byte> encode(std::span<const Dataset> datasets,
+                                std::span<const Attribute> attributes) {
     for (const Dataset& dataset : datasets) insert(dataset);
     write_datasets();
     write_group(root_, attributes);
@@ -147,7 +149,8 @@ class Encoder {
     while (true) {
       const auto slash = rest.find('/');
       const std::string_view component = rest.substr(0, slash);
-      if (component.empty() || component == "." || component.size() > kLongestLink) refuse("has a component that HDF5 cannot hold");
+      if (component.empty() || component == "." || component.size() > kLongestLink)
+        refuse("has a component that HDF5 cannot hold");
       const auto known = group->by_name.find(component);
       if (slash == std::string_view::npos) {
         if (known != group->by_name.end()) refuse("is taken by another tensor or group");
@@ -192,9 +195,13 @@ class Encoder {
       // Version 3: space allocated early, fill value never written.
       header.begin(kFillValue, kConstantMessage).u8(3).u8(1 | 1 << 2);
       const bool empty = dataset.size_bytes == 0;
-      header.begin(kLayout).u8(3).u8(1)
-          .u64(empty ? kUndefined : dataset.offset_bytes - kSuperblockOffset).u64(dataset.size_bytes);
-      if (const DType* dtype = std::get_if<DType>(&dataset.type); dtype && needs_dtype_attribute(*dtype)) {
+      header.begin(kLayout)
+          .u8(3)
+          .u8(1)
+          .u64(empty ? kUndefined : dataset.offset_bytes - kSuperblockOffset)
+          .u64(dataset.size_bytes);
+      if (const DType* dtype = std::get_if<DType>(&dataset.type);
+          dtype && needs_dtype_attribute(*dtype)) {
         put_text_attribute(header, "dtype", reprise::name(*dtype));
       }
       if (object->names > 1) header.begin(kReferenceCount).u8(0).u32(object->names);
@@ -215,7 +222,8 @@ class Encoder {
     header.begin(kLinkInfo).u8(0).u8(0).u64(heap).u64(index);
     header.begin(kGroupInfo, kConstantMessage).u8(0).u8(0);
     if (!indexed) {
-      for (const auto& [name, child] : group.links) put_link(header.begin(kLink), name, child->address);
+      for (const auto& [name, child] : group.links)
+        put_link(header.begin(kLink), name, child->address);
     }
     for (const Attribute& attribute : attributes) put_root_attribute(header, attribute);
     group.address = here();
@@ -226,14 +234,16 @@ class Encoder {
     if (const auto* text = std::get_if<std::string>(&attribute.value)) {
       put_text_attribute(header, attribute.name, *text);
     } else if (const auto* integer = std::get_if<std::int64_t>(&attribute.value)) {
-      put_attribute(header.begin(kAttribute), attribute.name,
-                    [](ByteWriter& out) { put_datatype(out, DType::kInt64); },
-                    std::as_bytes(std::span(integer, 1)));
+      put_attribute(
+          header.begin(kAttribute), attribute.name,
+          [](ByteWriter& out) { put_datatype(out, DType::kInt64); },
+          std::as_bytes(std::span(integer, 1)));
     } else {
       const double& real = std::get<double>(attribute.value);
-      put_attribute(header.begin(kAttribute), attribute.name,
-                    [](ByteWriter& out) { put_datatype(out, DType::kFloat64); },
-                    std::as_bytes(std::span(&real, 1)));
+      put_attribute(
+          header.begin(kAttribute), attribute.name,
+          [](ByteWriter& out) { put_datatype(out, DType::kFloat64); },
+          std::as_bytes(std::span(&real, 1)));
     }
   }
 
@@ -262,11 +272,12 @@ class Encoder {
 
     const std::uint64_t heap = here();
     const std::uint64_t block = align_up(heap + kHeapHeaderBytes, 8);
-    out_.text("FRHP").u8(0).u16(7).u16(0).u8(2).u32(4096);        // ids of 7 bytes, checksums, largest object
-    out_.u64(0).u64(kUndefined);                                  // no huge objects
-    out_.u64(block_bytes - used).u64(kUndefined);                 // free space, not tracked
+    out_.text("FRHP").u8(0).u16(7).u16(0).u8(2).u32(
+        4096);                                     // ids of 7 bytes, checksums, largest object
+    out_.u64(0).u64(kUndefined);                   // no huge objects
+    out_.u64(block_bytes - used).u64(kUndefined);  // free space, not tracked
     out_.u64(block_bytes).u64(block_bytes).u64(block_bytes).u64(records.size());
-    out_.u64(0).u64(0).u64(0).u64(0);                             // huge and tiny objects
+    out_.u64(0).u64(0).u64(0).u64(0);                              // huge and tiny objects
     out_.u16(4).u64(block_bytes).u64(block_bytes).u16(32).u16(1);  // doubling table: one block
     out_.u64(block).u16(0);
     out_.checksum(heap);
@@ -288,7 +299,8 @@ class Encoder {
     out_.checksum(index);
     out_.align(8);
     out_.text("BTLF").u8(0).u8(5);
-    for (const Record& record : records) out_.u32(record.hash).u8(0).u32(record.at).u16(record.length);
+    for (const Record& record : records)
+      out_.u32(record.hash).u8(0).u32(record.at).u16(record.length);
     out_.checksum(leaf);
     return {heap, index};
   }
@@ -313,7 +325,8 @@ class Encoder {
 }  // namespace
 
 std::vector<std::byte> encode_hdf5(std::span<const Dataset> datasets,
-                                   std::span<const Attribute> attributes, std::uint64_t file_bytes) {
+                                   std::span<const Attribute> attributes,
+                                   std::uint64_t file_bytes) {
   return Encoder(file_bytes).encode(datasets, attributes);
 }
 
@@ -326,12 +339,24 @@ std::uint32_t lookup3(Bytes bytes) {
     a += load_little<std::uint32_t>(bytes.data());
     b += load_little<std::uint32_t>(bytes.data() + 4);
     c += load_little<std::uint32_t>(bytes.data() + 8);
-    a -= c; a ^= rotate(c, 4); c += b;
-    b -= a; b ^= rotate(a, 6); a += c;
-    c -= b; c ^= rotate(b, 8); b += a;
-    a -= c; a ^= rotate(c, 16); c += b;
-    b -= a; b ^= rotate(a, 19); a += c;
-    c -= b; c ^= rotate(b, 4); b += a;
+    a -= c;
+    a ^= rotate(c, 4);
+    c += b;
+    b -= a;
+    b ^= rotate(a, 6);
+    a += c;
+    c -= b;
+    c ^= rotate(b, 8);
+    b += a;
+    a -= c;
+    a ^= rotate(c, 16);
+    c += b;
+    b -= a;
+    b ^= rotate(a, 19);
+    a += c;
+    c -= b;
+    c ^= rotate(b, 4);
+    b += a;
     bytes = bytes.subspan(12);
   }
   if (bytes.empty()) return c;
@@ -340,13 +365,20 @@ std::uint32_t lookup3(Bytes bytes) {
   a += load_little<std::uint32_t>(last.data());
   b += load_little<std::uint32_t>(last.data() + 4);
   c += load_little<std::uint32_t>(last.data() + 8);
-  c ^= b; c -= rotate(b, 14);
-  a ^= c; a -= rotate(c, 11);
-  b ^= a; b -= rotate(a, 25);
-  c ^= b; c -= rotate(b, 16);
-  a ^= c; a -= rotate(c, 4);
-  b ^= a; b -= rotate(a, 14);
-  c ^= b; c -= rotate(b, 24);
+  c ^= b;
+  c -= rotate(b, 14);
+  a ^= c;
+  a -= rotate(c, 11);
+  b ^= a;
+  b -= rotate(a, 25);
+  c ^= b;
+  c -= rotate(b, 16);
+  a ^= c;
+  a -= rotate(c, 4);
+  b ^= a;
+  b -= rotate(a, 14);
+  c ^= b;
+  c -= rotate(b, 24);
   return c;
 }
 

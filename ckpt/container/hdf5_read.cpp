@@ -21,14 +21,17 @@ constexpr std::size_t kReadBytes = 1u << 20;
 std::vector<std::byte> read_section(const File& file, const Section& section, std::string_view what,
                                     std::uint64_t limit) {
   if (section.size_bytes > limit) {
-    fail(Code::kCorrupt, "byte {}: {} of {} bytes, at most {} are allowed; the file is hostile or damaged",
+    fail(Code::kCorrupt,
+         "byte {}: {} of {} bytes, at most {} are allowed; the file is hostile or damaged",
          section.offset_bytes, what, section.size_bytes, limit);
   }
   std::vector<std::byte> bytes(section.size_bytes);
   file.read(section.offset_bytes, bytes);
   if (sha256(bytes) != section.sha256) {
-    fail(Code::kCorrupt, "byte {}: the digest of {} ({} bytes) differs; the file is damaged: restore it or use an "
-         "earlier checkpoint", section.offset_bytes, what, section.size_bytes);
+    fail(Code::kCorrupt,
+         "byte {}: the digest of {} ({} bytes) differs; the file is damaged: restore it or use an "
+         "earlier checkpoint",
+         section.offset_bytes, what, section.size_bytes);
   }
   return bytes;
 }
@@ -57,14 +60,17 @@ class VerifiedStorage final : public Storage {
     verify();
     return inner_->in_place();
   }
-  void release(std::uint64_t offset, std::uint64_t length) const override { inner_->release(offset, length); }
+  void release(std::uint64_t offset, std::uint64_t length) const override {
+    inner_->release(offset, length);
+  }
 
  private:
   void verify() const {
     std::call_once(verified_, [&] {
       for (std::uint64_t i = 0; i < content_->piece_count(tensor_); ++i) {
         const auto piece = content_->piece(tensor_, i);
-        if (digest_range(content_->file->file(), piece.offset_bytes, piece.size_bytes) != piece.expected) {
+        if (digest_range(content_->file->file(), piece.offset_bytes, piece.size_bytes) !=
+            piece.expected) {
           throw Error(Code::kCorrupt, describe_damage(*content_, piece));
         }
       }
@@ -82,7 +88,8 @@ void verify_mapped(const Hdf5Reader::Content& content, unsigned jobs) {
   parallel_for(pieces.size(), jobs, [&](std::size_t i) {
     const Bytes bytes = content.file->bytes().subspan(pieces[i].offset_bytes, pieces[i].size_bytes);
     populate(bytes);
-    if (sha256(bytes) != pieces[i].expected) throw Error(Code::kCorrupt, describe_damage(content, pieces[i]));
+    if (sha256(bytes) != pieces[i].expected)
+      throw Error(Code::kCorrupt, describe_damage(content, pieces[i]));
   });
 }
 
@@ -93,9 +100,11 @@ std::uint64_t Hdf5Reader::Content::piece_count(std::size_t tensor) const {
   return size == 0 ? 0 : std::max<std::uint64_t>(1, chunk_count(size));
 }
 
-Hdf5Reader::Content::Piece Hdf5Reader::Content::piece(std::size_t tensor, std::uint64_t number) const {
+Hdf5Reader::Content::Piece Hdf5Reader::Content::piece(std::size_t tensor,
+                                                      std::uint64_t number) const {
   const TensorEntry& entry = tensors[tensor];
-  if (chunk_count(entry.size_bytes) == 0) return {&entry, 0, entry.offset_bytes, entry.size_bytes, entry.sha256};
+  if (chunk_count(entry.size_bytes) == 0)
+    return {&entry, 0, entry.offset_bytes, entry.size_bytes, entry.sha256};
   const std::uint64_t from = number * kChunkBytes;
   return {&entry, number, entry.offset_bytes + from, std::min(kChunkBytes, entry.size_bytes - from),
           chunks[chunk_at[tensor] + number]};
@@ -110,7 +119,8 @@ std::vector<Hdf5Reader::Content::Piece> Hdf5Reader::Content::pieces() const {
   std::vector<Piece> list;
   for (std::size_t i = 0; i < order.size(); ++i) {
     if (i > 0 && order[i].first == order[i - 1].first) continue;
-    for (std::uint64_t n = 0; n < piece_count(order[i].second); ++n) list.push_back(piece(order[i].second, n));
+    for (std::uint64_t n = 0; n < piece_count(order[i].second); ++n)
+      list.push_back(piece(order[i].second, n));
   }
   return list;
 }
@@ -119,15 +129,20 @@ TensorTable Hdf5Reader::Content::table() const {
   TensorTable table;
   table.chunks = chunks;
   for (std::size_t i = 0; i < tensors.size(); ++i) {
-    table.rows.push_back({tensors[i], chunk_at[i], static_cast<std::uint32_t>(chunk_count(tensors[i].size_bytes))});
+    table.rows.push_back(
+        {tensors[i], chunk_at[i], static_cast<std::uint32_t>(chunk_count(tensors[i].size_bytes))});
   }
   return table;
 }
 
-std::string describe_damage(const Hdf5Reader::Content& content, const Hdf5Reader::Content::Piece& piece) {
-  return fmt::format("{}: tensor {}: chunk {} at byte {} ({} bytes): digest differs; the file is damaged: restore it "
-                     "or use an earlier checkpoint", content.file->path().string(), printable(piece.tensor->name),
-                     piece.number, piece.offset_bytes, piece.size_bytes);
+std::string describe_damage(const Hdf5Reader::Content& content,
+                            const Hdf5Reader::Content::Piece& piece) {
+  return fmt::format(
+      "{}: tensor {}: chunk {} at byte {} ({} bytes): digest differs; the file is damaged: restore "
+      "it "
+      "or use an earlier checkpoint",
+      content.file->path().string(), printable(piece.tensor->name), piece.number,
+      piece.offset_bytes, piece.size_bytes);
 }
 
 Digest digest_range(const File& file, std::uint64_t offset_bytes, std::uint64_t size_bytes,
@@ -135,7 +150,8 @@ Digest digest_range(const File& file, std::uint64_t offset_bytes, std::uint64_t 
   std::vector<std::byte> buffer(std::min<std::uint64_t>(kReadBytes, size_bytes));
   Sha256 hash;
   while (size_bytes > 0) {
-    const MutableBytes piece = std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), size_bytes));
+    const MutableBytes piece =
+        std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), size_bytes));
     file.read(offset_bytes, piece);
     hash.update(piece);
     if (on_bytes) on_bytes(piece.size());
@@ -167,7 +183,8 @@ Hdf5Reader Hdf5Reader::open(const std::filesystem::path& path) {
     }
     content->chunks = std::move(table.chunks);
   } catch (const Error& error) {
-    throw std::string_view(error.what()).starts_with(path.string()) ? error : error.at(path.string());
+    throw std::string_view(error.what()).starts_with(path.string()) ? error
+                                                                    : error.at(path.string());
   }
   return Hdf5Reader(std::move(content));
 }
@@ -186,7 +203,8 @@ const TensorEntry* Hdf5Reader::find(std::string_view name) const {
 
 std::string Hdf5Reader::manifest() const {
   try {
-    const auto bytes = read_section(content_->file->file(), content_->block.manifest, "the manifest", kManifestLimit);
+    const auto bytes = read_section(content_->file->file(), content_->block.manifest,
+                                    "the manifest", kManifestLimit);
     return std::string(as_text(bytes));
   } catch (const Error& error) {
     throw error.at(path().string());
@@ -204,7 +222,8 @@ Document Hdf5Reader::document(Verify verify, unsigned jobs) const {
       auto& shared = storages[entry.offset_bytes];
       if (!shared) {
         shared = mapped_storage(content_->file, entry.offset_bytes, entry.size_bytes);
-        if (verify == Verify::kTouched) shared = std::make_shared<VerifiedStorage>(content_, i, shared);
+        if (verify == Verify::kTouched)
+          shared = std::make_shared<VerifiedStorage>(content_, i, shared);
       }
       storage = shared;
     }

@@ -9,8 +9,13 @@ namespace {
 enum Class : unsigned { kFixedPoint = 0, kFloat = 1, kString = 3, kCompound = 6, kArray = 10 };
 
 // Class and version, 24 bits of flags, size.
-void put_head(ByteWriter& out, Class type_class, unsigned version, unsigned flags, std::size_t size) {
-  out.u8(version << 4 | type_class).u8(flags & 0xff).u8(flags >> 8 & 0xff).u8(flags >> 16).u32(size);
+void put_head(ByteWriter& out, Class type_class, unsigned version, unsigned flags,
+              std::size_t size) {
+  out.u8(version << 4 | type_class)
+      .u8(flags & 0xff)
+      .u8(flags >> 8 & 0xff)
+      .u8(flags >> 16)
+      .u32(size);
 }
 
 void put_integer(ByteWriter& out, std::size_t size, bool is_signed) {
@@ -61,9 +66,9 @@ void put_record_type(ByteWriter& out) {
     unsigned offset, size;
   };
   // DO NOT CHANGE: the layout of TensorRecord in files.
-  constexpr Field kNumbers[] = {{"name_at", 0, 4},   {"name_length", 4, 4}, {"shape_at", 8, 4},
-                                {"rank", 12, 2},     {"flags", 14, 2},      {"offset", 16, 8},
-                                {"bytes", 24, 8},    {"chunk_at", 32, 4},   {"chunks", 36, 4}};
+  constexpr Field kNumbers[] = {{"name_at", 0, 4}, {"name_length", 4, 4}, {"shape_at", 8, 4},
+                                {"rank", 12, 2},   {"flags", 14, 2},      {"offset", 16, 8},
+                                {"bytes", 24, 8},  {"chunk_at", 32, 4},   {"chunks", 36, 4}};
   put_head(out, kCompound, 3, 11, kTensorRecordBytes);
   for (const Field& field : kNumbers) {
     put_member(out, field.name, field.offset);

@@ -25,8 +25,9 @@ class Verification {
     structures_and_manifest();
     tensors();
     padding();
-    std::stable_sort(report_.problems.begin(), report_.problems.end(),
-                     [](const Problem& a, const Problem& b) { return a.offset_bytes < b.offset_bytes; });
+    std::stable_sort(
+        report_.problems.begin(), report_.problems.end(),
+        [](const Problem& a, const Problem& b) { return a.offset_bytes < b.offset_bytes; });
     report_.bytes_read = bytes_read_;
     report_.has_digests = true;
     return std::move(report_);
@@ -44,16 +45,19 @@ class Verification {
   }
 
   std::string at(std::uint64_t offset, std::string_view what) const {
-    return fmt::format("{}: byte {}: {}; the file is damaged: restore it or use an earlier checkpoint",
-                       reader_.path().string(), offset, what);
+    return fmt::format(
+        "{}: byte {}: {}; the file is damaged: restore it or use an earlier checkpoint",
+        reader_.path().string(), offset, what);
   }
 
   void structures_and_manifest() {
     const Section& section = content_.block.structures;
-    const Digest found = digest_range(content_.file->file(), section.offset_bytes, section.size_bytes);
+    const Digest found =
+        digest_range(content_.file->file(), section.offset_bytes, section.size_bytes);
     count(section.size_bytes);
     if (found != section.sha256) {
-      note(Code::kCorrupt, section.offset_bytes, at(section.offset_bytes, "the digest of the HDF5 structures differs"));
+      note(Code::kCorrupt, section.offset_bytes,
+           at(section.offset_bytes, "the digest of the HDF5 structures differs"));
     }
     count(content_.block.manifest.size_bytes);
     try {
@@ -76,7 +80,8 @@ class Verification {
     }
     if (!same) {
       note(Code::kCorrupt, content_.block.manifest.offset_bytes,
-           at(content_.block.manifest.offset_bytes, "manifest and tensor table do not say the same"));
+           at(content_.block.manifest.offset_bytes,
+              "manifest and tensor table do not say the same"));
     }
   }
 
@@ -106,7 +111,8 @@ class Verification {
     const auto found = digest_range(content_.file->file(), piece.offset_bytes, piece.size_bytes,
                                     [&](std::uint64_t bytes) { count(bytes); });
     if (found != piece.expected) {
-      note(Code::kCorrupt, piece.offset_bytes, describe_damage(content_, piece), piece.tensor->name);
+      note(Code::kCorrupt, piece.offset_bytes, describe_damage(content_, piece),
+           piece.tensor->name);
     }
   }
 
@@ -118,11 +124,14 @@ class Verification {
     }
     parallel_for(large.size(), jobs_, [&](std::size_t i) {
       const TensorEntry& entry = *large[i];
-      if (digest_range(content_.file->file(), entry.offset_bytes, entry.size_bytes) == entry.sha256) return;
+      if (digest_range(content_.file->file(), entry.offset_bytes, entry.size_bytes) == entry.sha256)
+        return;
       note(Code::kCorrupt, entry.offset_bytes,
-           fmt::format("{}: tensor {} at byte {}: the digest of all its values differs; the file is damaged: restore "
-                       "it or use an earlier checkpoint", reader_.path().string(), printable(entry.name),
-                       entry.offset_bytes), entry.name);
+           fmt::format("{}: tensor {} at byte {}: the digest of all its values differs; the file "
+                       "is damaged: restore "
+                       "it or use an earlier checkpoint",
+                       reader_.path().string(), printable(entry.name), entry.offset_bytes),
+           entry.name);
     });
   }
 
@@ -132,7 +141,8 @@ class Verification {
     const auto gap = [&](std::uint64_t next) {
       if (next > end) zeros(end, next);
     };
-    for (const Section* section : {&content_.block.structures, &content_.block.table, &content_.block.manifest}) {
+    for (const Section* section :
+         {&content_.block.structures, &content_.block.table, &content_.block.manifest}) {
       gap(section->offset_bytes);
       end = section->end();
     }
@@ -146,10 +156,12 @@ class Verification {
   void zeros(std::uint64_t from, std::uint64_t to) {
     std::vector<std::byte> buffer(std::min<std::uint64_t>(to - from, 1u << 20));
     while (from < to) {
-      const MutableBytes piece = std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), to - from));
+      const MutableBytes piece =
+          std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), to - from));
       content_.file->file().read(from, piece);
       count(piece.size());
-      const auto odd = std::find_if(piece.begin(), piece.end(), [](std::byte b) { return b != std::byte{}; });
+      const auto odd =
+          std::find_if(piece.begin(), piece.end(), [](std::byte b) { return b != std::byte{}; });
       if (odd != piece.end()) {
         const std::uint64_t place = from + static_cast<std::uint64_t>(odd - piece.begin());
         return note(Code::kCorrupt, place, at(place, "a byte of padding is not zero"));
@@ -169,7 +181,8 @@ class Verification {
 
 }  // namespace
 
-VerifyReport Hdf5Reader::verify(unsigned jobs, const std::function<void(std::uint64_t)>& on_bytes) const {
+VerifyReport Hdf5Reader::verify(unsigned jobs,
+                                const std::function<void(std::uint64_t)>& on_bytes) const {
   return Verification(*this, *content_, jobs, on_bytes).run();
 }
 

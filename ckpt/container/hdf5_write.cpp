@@ -25,7 +25,9 @@ struct Extent {
 
   std::uint64_t end() const { return offset_bytes + tensor->size_bytes(); }
   // Values lie in the storage as they will in the file: any part can be read on its own.
-  bool plain() const { return tensor->is_contiguous() && !tensor->conjugated() && !tensor->negated(); }
+  bool plain() const {
+    return tensor->is_contiguous() && !tensor->conjugated() && !tensor->negated();
+  }
 };
 
 struct Layout {
@@ -75,12 +77,14 @@ Layout lay_out(const std::vector<NamedTensor>& tensors) {
 }
 
 // Copies [from, from + length) of a plain tensor's values into the stream, hashing.
-void copy_range(const Extent& extent, std::uint64_t from, std::uint64_t length, Stream& stream, Sha256& hash) {
+void copy_range(const Extent& extent, std::uint64_t from, std::uint64_t length, Stream& stream,
+                Sha256& hash) {
   const Tensor& tensor = *extent.tensor;
   const auto base = static_cast<std::uint64_t>(tensor.offset()) * item_size(tensor.dtype());
   while (length > 0) {
     const MutableBytes room = stream.room();
-    const MutableBytes piece = room.first(std::min<std::uint64_t>({room.size(), length, kPassBytes}));
+    const MutableBytes piece =
+        room.first(std::min<std::uint64_t>({room.size(), length, kPassBytes}));
     tensor.storage()->read(base + from, piece);
     hash.update(piece);
     stream.advance(piece.size());
@@ -119,7 +123,8 @@ Digest digest_of(const Extent& extent) {
   const auto base = static_cast<std::uint64_t>(tensor.offset()) * item_size(tensor.dtype());
   Sha256 hash;
   for (std::uint64_t from = 0; from < here.size(); from += kChunkBytes) {
-    const Bytes piece = here.subspan(from, std::min<std::uint64_t>(kChunkBytes, here.size() - from));
+    const Bytes piece =
+        here.subspan(from, std::min<std::uint64_t>(kChunkBytes, here.size() - from));
     hash.update(piece);
     // Of a mapped source no more than this piece stays resident, however large it is.
     tensor.storage()->release(base + from, piece.size());
@@ -133,7 +138,8 @@ std::vector<std::function<void()>> list_work(Layout& layout, DirectWriter& write
   std::vector<std::function<void()>> pieces;
   for (std::size_t g = 0; g < layout.groups.size(); ++g) {
     const std::size_t first = layout.groups[g];
-    const std::size_t last = g + 1 < layout.groups.size() ? layout.groups[g + 1] : layout.extents.size();
+    const std::size_t last =
+        g + 1 < layout.groups.size() ? layout.groups[g + 1] : layout.extents.size();
     Extent& head = layout.extents[first];
     if (last == first + 1 && head.plain() && !head.chunks.empty()) {
       // The digest of a large tensor is one long chain: it starts first, beside the chunks.
@@ -143,7 +149,8 @@ std::vector<std::function<void()>> list_work(Layout& layout, DirectWriter& write
           const std::uint64_t from = c * kChunkBytes;
           Stream stream(writer, head.offset_bytes + from);
           Sha256 hash;
-          copy_range(head, from, std::min(kChunkBytes, head.tensor->size_bytes() - from), stream, hash);
+          copy_range(head, from, std::min(kChunkBytes, head.tensor->size_bytes() - from), stream,
+                     hash);
           head.chunks[c] = hash.finish();
           stream.finish();
         });
@@ -159,7 +166,8 @@ std::vector<std::function<void()>> list_work(Layout& layout, DirectWriter& write
       stream.finish();
     });
   }
-  work.insert(work.end(), std::make_move_iterator(pieces.begin()), std::make_move_iterator(pieces.end()));
+  work.insert(work.end(), std::make_move_iterator(pieces.begin()),
+              std::make_move_iterator(pieces.end()));
   return work;
 }
 
@@ -209,7 +217,8 @@ class Head {
 
   // When all tensors are written and their digests known. Returns the file's digest.
   Digest write(DirectWriter& writer) {
-    const std::vector<std::byte> table = encode_table(make_table(document_.tensors, layout_), block_);
+    const std::vector<std::byte> table =
+        encode_table(make_table(document_.tensors, layout_), block_);
     const std::vector<std::byte> structures = encode_structures();
     block_.structures.sha256 = sha256(structures);
     block_.table.sha256 = sha256(table);

@@ -44,9 +44,10 @@ Value decode_manifest(std::string_view json, std::span<const Tensor> tensors, Ar
 inline constexpr std::array<std::string_view, 5> kDictWords = {
     "dict", "ordered_dict", "defaultdict", "counter", "namespace"};
 inline constexpr std::array<std::string_view, 14> kRecordWords = {
-    "size",   "device", "torch_dtype", "layout", "memory_format", "storage_object", "np_dtype",
-    "scalar", "ndarray", "datetime",   "date",   "time",          "timedelta",      "path"};
-inline constexpr std::array<std::string_view, 4> kSequenceWords = {"list", "tuple", "set", "frozenset"};
+    "size",   "device",  "torch_dtype", "layout", "memory_format", "storage_object", "np_dtype",
+    "scalar", "ndarray", "datetime",    "date",   "time",          "timedelta",      "path"};
+inline constexpr std::array<std::string_view, 4> kSequenceWords = {"list", "tuple", "set",
+                                                                   "frozenset"};
 inline constexpr std::array<std::string_view, 7> kLayoutWords = {
     "strided", "sparse_coo", "sparse_csr", "sparse_csc", "sparse_bsr", "sparse_bsc", "meta"};
 

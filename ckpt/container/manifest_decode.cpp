@@ -16,7 +16,8 @@ namespace {
 constexpr std::size_t kJsonDepthLimit = 3 * kDepthLimit + 8;
 
 // Kinds whose value is text.
-constexpr std::array<std::string_view, 7> kTextWords = {"float", "int", "bigint", "string", "bytes", "bytearray", "global"};
+constexpr std::array<std::string_view, 7> kTextWords = {"float", "int",       "bigint", "string",
+                                                        "bytes", "bytearray", "global"};
 
 template <typename Words>
 std::optional<std::size_t> index_of(const Words& words, std::string_view word) {
@@ -52,7 +53,8 @@ class Decoder {
 
  private:
   [[noreturn]] static void wrong(std::string_view what) {
-    fail(Code::kCorrupt, "manifest: {}; the file was not written by this suite or is damaged", what);
+    fail(Code::kCorrupt, "manifest: {}; the file was not written by this suite or is damaged",
+         what);
   }
 
   static Value unsigned_integer(std::uint64_t number) {
@@ -68,19 +70,22 @@ class Decoder {
   }
 
   static const std::string& text(const Json& json, std::string_view what) {
-    if (!json.is_string()) wrong(fmt::format("'{}' is {}, text was expected", what, json.type_name()));
+    if (!json.is_string())
+      wrong(fmt::format("'{}' is {}, text was expected", what, json.type_name()));
     return json.get_ref<const std::string&>();
   }
 
   static const Json& array(const Json& json, std::string_view what) {
-    if (!json.is_array()) wrong(fmt::format("'{}' is {}, an array was expected", what, json.type_name()));
+    if (!json.is_array())
+      wrong(fmt::format("'{}' is {}, an array was expected", what, json.type_name()));
     return json;
   }
 
   static bool flag(const Json& object, std::string_view key) {
     const Json* json = member(object, key);
     if (json == nullptr) return false;
-    if (!json->is_boolean()) wrong(fmt::format("'{}' is {}, true or false was expected", key, json->type_name()));
+    if (!json->is_boolean())
+      wrong(fmt::format("'{}' is {}, true or false was expected", key, json->type_name()));
     return json->get<bool>();
   }
 
@@ -112,7 +117,8 @@ class Decoder {
     if (key == "ref") return reference(body);
     if (key == "tensor") return tensor(json, body);
     if (key == "opaque") return opaque(json, body);
-    if (const auto index = index_of(kDictWords, key)) return mapping(json, body, static_cast<DictClass>(*index));
+    if (const auto index = index_of(kDictWords, key))
+      return mapping(json, body, static_cast<DictClass>(*index));
     if (const auto index = index_of(kSequenceWords, key)) {
       const Value made = remember(
           json, arena_.sequence(static_cast<Kind>(static_cast<std::size_t>(Kind::kList) + *index)));
@@ -129,8 +135,10 @@ class Decoder {
       return arena_.complex({real(body[0]), real(body[1])});
     }
     if (!index_of(kTextWords, key)) {
-      fail(Code::kUnsupported, "manifest: a value of kind '{}', which this version does not know; "
-           "use a newer version of this suite", printable(key, 40));
+      fail(Code::kUnsupported,
+           "manifest: a value of kind '{}', which this version does not know; "
+           "use a newer version of this suite",
+           printable(key, 40));
     }
     const std::string& content = text(body, key);
     if (key == "float") return Value::real(special_float(content));
@@ -198,7 +206,8 @@ class Decoder {
     TensorNode node;
     if (body.is_null()) {
       const Json* layout = member(json, "layout");
-      const auto index = layout == nullptr ? std::nullopt : index_of(kLayoutWords, text(*layout, "layout"));
+      const auto index =
+          layout == nullptr ? std::nullopt : index_of(kLayoutWords, text(*layout, "layout"));
       if (!index || *index == 0) wrong("a tensor without values and without a layout");
       node.layout = static_cast<TensorLayout>(*index);
       const Json* dtype = member(json, "dtype");
@@ -232,7 +241,8 @@ class Decoder {
     placed.plain_indices = optional_value(json, "plain_indices");
     placed.values = optional_value(json, "values");
     placed.attributes = optional_value(json, "state");
-    if (const Json* quantizer = member(json, "quantizer")) placed.quantizer = read_quantizer(*quantizer);
+    if (const Json* quantizer = member(json, "quantizer"))
+      placed.quantizer = read_quantizer(*quantizer);
     return made;
   }
 
@@ -243,7 +253,8 @@ class Decoder {
     const Value scale = optional_value(json, "scale");
     const Value zero_point = optional_value(json, "zero_point");
     const Value axis = optional_value(json, "axis");
-    if (!scale.if_number() || !zero_point.if_int() || !axis.if_int()) wrong("a quantizer without its numbers");
+    if (!scale.if_number() || !zero_point.if_int() || !axis.if_int())
+      wrong("a quantizer without its numbers");
     q.scale = *scale.if_number();
     q.zero_point = *zero_point.if_int();
     q.axis = *axis.if_int();
@@ -258,7 +269,8 @@ class Decoder {
     node.args = optional_value(json, "args");
     node.kwargs = optional_value(json, "kwargs");
     if (const Json* items = member(json, "items")) fill(array(*items, "items"), node.items);
-    if (const Json* entries = member(json, "entries")) fill(array(*entries, "entries"), node.entries);
+    if (const Json* entries = member(json, "entries"))
+      fill(array(*entries, "entries"), node.entries);
     if (const Json* state = member(json, "state")) {
       node.state = value(*state);
       node.has_state = true;
@@ -275,7 +287,8 @@ class Decoder {
 
 Value decode_manifest(std::string_view json, std::span<const Tensor> tensors, Arena& arena) {
   if (json.size() > kManifestLimit) {
-    fail(Code::kCorrupt, "manifest: {} bytes, at most {} were expected", json.size(), kManifestLimit);
+    fail(Code::kCorrupt, "manifest: {} bytes, at most {} were expected", json.size(),
+         kManifestLimit);
   }
   return Decoder(tensors, arena).value(parse_json(json, kJsonDepthLimit));
 }

@@ -79,8 +79,10 @@ class Encoder {
   void count(Value v, std::size_t depth) {
     if (!has_children(v) && v.kind() != Kind::kByteArray) return;
     if (depth > kDepthLimit) {
-      fail(Code::kUnsupported, "values are nested more than {} levels deep, which the native format "
-           "cannot hold", kDepthLimit);
+      fail(Code::kUnsupported,
+           "values are nested more than {} levels deep, which the native format "
+           "cannot hold",
+           kDepthLimit);
     }
     if (++occurrences_[v.identity()] > 1) return;
     for_each_child(v, [&](Value child) { count(child, depth + 1); });
@@ -129,8 +131,10 @@ class Encoder {
 
   void put(std::string_view text) {
     if (json().size() + text.size() > kManifestLimit) {
-      fail(Code::kUnsupported, "what is not a tensor needs more than {} bytes of manifest; keep large "
-           "data in tensors", kManifestLimit);
+      fail(Code::kUnsupported,
+           "what is not a tensor needs more than {} bytes of manifest; keep large "
+           "data in tensors",
+           kManifestLimit);
     }
     json() += text;
   }
@@ -160,7 +164,9 @@ class Encoder {
     put(exact ? fmt::format("{}", value) : fmt::format(R"({{"int":"{}"}})", value));
   }
 
-  void put_hex(std::string_view key, Bytes bytes) { put(fmt::format(R"({{"{}":"{}"}})", key, to_hex(bytes))); }
+  void put_hex(std::string_view key, Bytes bytes) {
+    put(fmt::format(R"({{"{}":"{}"}})", key, to_hex(bytes)));
+  }
 
   void value(Value v, const std::string& path) {
     switch (v.kind()) {
@@ -259,7 +265,8 @@ class Encoder {
     }
   }
 
-  void entries(const ArenaVector<DictEntry>& entries, const std::string& path, Components& components) {
+  void entries(const ArenaVector<DictEntry>& entries, const std::string& path,
+               Components& components) {
     put("[");
     std::size_t i = 0;
     for (const auto& [key, item] : entries) {
@@ -294,8 +301,9 @@ class Encoder {
     if (node.layout == TensorLayout::kStrided) {
       put_tensor_index(node, path);
     } else {
-      put(fmt::format(R"(null,"layout":"{}","dtype":"{}","shape":[{}])", word(kLayoutWords, node.layout),
-                      name(node.dtype), fmt::join(node.shape, ",")));
+      put(fmt::format(R"(null,"layout":"{}","dtype":"{}","shape":[{}])",
+                      word(kLayoutWords, node.layout), name(node.dtype),
+                      fmt::join(node.shape, ",")));
       if (node.coalesced) put(R"(,"coalesced":true)");
       member("indices", node.indices, companion(path, "indices"));
       member("plain_indices", node.plain_indices, companion(path, "plain_indices"));

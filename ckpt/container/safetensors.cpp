@@ -41,13 +41,14 @@ Row read_row(const std::string& name, const Json& json) {
   const std::string dtype = require_string(json, "dtype", name);
   const auto known = dtype_from_safetensors_name(dtype);
   if (!known) {
-    fail(Code::kUnsupported, "tensor {}: element type '{}', which this version does not know", printable(name),
-         printable(dtype, 40));
+    fail(Code::kUnsupported, "tensor {}: element type '{}', which this version does not know",
+         printable(name), printable(dtype, 40));
   }
   Row row{name, *known, {}, 0, 0};
   for (const Json& extent : require_array(json, "shape", name)) {
     const std::uint64_t value = number(extent, name);
-    if (value > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) wrong(name, "an extent over 2^63");
+    if (value > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
+      wrong(name, "an extent over 2^63");
     row.shape.push_back(static_cast<std::int64_t>(value));
   }
   const Json& offsets = require_array(json, "data_offsets", name);
@@ -57,7 +58,8 @@ Row read_row(const std::string& name, const Json& json) {
   const auto elements = static_cast<std::uint64_t>(count_elements(row.shape));
   const auto size = checked_multiply<std::uint64_t>(elements, item_size(row.dtype));
   if (row.begin > row.end || !size || *size != row.end - row.begin) {
-    wrong(name, fmt::format("data from {} to {}, which is not {} elements of {}", row.begin, row.end, elements, dtype));
+    wrong(name, fmt::format("data from {} to {}, which is not {} elements of {}", row.begin,
+                            row.end, elements, dtype));
   }
   return row;
 }
@@ -70,12 +72,15 @@ void check_order(std::vector<Row>& rows, std::uint64_t data_bytes) {
   std::uint64_t end = 0;
   for (const Row& row : rows) {
     if (row.begin != end) {
-      wrong(row.name, fmt::format("data begins at {}, {} was expected: a hole or an overlap", row.begin, end));
+      wrong(row.name, fmt::format("data begins at {}, {} was expected: a hole or an overlap",
+                                  row.begin, end));
     }
     end = row.end;
   }
   if (end != data_bytes) {
-    fail(Code::kCorrupt, "the tensors need {} bytes of data, the file has {}; it is truncated or damaged", end, data_bytes);
+    fail(Code::kCorrupt,
+         "the tensors need {} bytes of data, the file has {}; it is truncated or damaged", end,
+         data_bytes);
   }
 }
 
@@ -84,13 +89,16 @@ Document read(const std::shared_ptr<const MappedFile>& file) {
   ByteReader in(bytes);
   const auto length = in.number<std::uint64_t>("the length of the header");
   if (length > kSafetensorsHeaderLimit) {
-    fail(Code::kCorrupt, "byte 0: a header of {} bytes, at most {} are allowed; the file is hostile or damaged", length,
-         kSafetensorsHeaderLimit);
+    fail(Code::kCorrupt,
+         "byte 0: a header of {} bytes, at most {} are allowed; the file is hostile or damaged",
+         length, kSafetensorsHeaderLimit);
   }
   const std::string_view text = as_text(in.take(length, "the header"));
-  if (!text.starts_with('{')) fail(Code::kCorrupt, "byte 8: the header does not begin with '{{'; the file is damaged");
+  if (!text.starts_with('{'))
+    fail(Code::kCorrupt, "byte 8: the header does not begin with '{{'; the file is damaged");
   const Json header = parse_json(text, 4);
-  if (!header.is_object()) fail(Code::kCorrupt, "byte 8: the header is no object; the file is damaged");
+  if (!header.is_object())
+    fail(Code::kCorrupt, "byte 8: the header is no object; the file is damaged");
 
   Document document;
   document.container = "safetensors";
@@ -106,14 +114,17 @@ Document read(const std::shared_ptr<const MappedFile>& file) {
     root.attributes = arena.dict();
     if (!json.is_object()) fail(Code::kCorrupt, "{} is no object; the file is damaged", kMetadata);
     for (const auto& [key, value] : json.items()) {
-      root.attributes.as_dict().append(arena, key, arena.string(require_string(json, key, kMetadata)));
+      root.attributes.as_dict().append(arena, key,
+                                       arena.string(require_string(json, key, kMetadata)));
     }
   }
   const std::uint64_t data_offset = kLengthBytes + length;
   check_order(rows, bytes.size() - data_offset);
   for (Row& row : rows) {
     auto storage = mapped_storage(file, data_offset + row.begin, row.end - row.begin);
-    root.append(arena, row.name, arena.tensor(Tensor::contiguous(row.dtype, std::move(row.shape), std::move(storage))));
+    root.append(
+        arena, row.name,
+        arena.tensor(Tensor::contiguous(row.dtype, std::move(row.shape), std::move(storage))));
   }
   return document;
 }
@@ -128,22 +139,27 @@ std::string make_header(const std::vector<const std::pair<std::string, Tensor>*>
     const Tensor& tensor = item->second;
     const auto dtype = safetensors_name(tensor.dtype());
     if (!dtype) {
-      fail(Code::kUnsupported, "tensor {}: safetensors has no element type for {}; convert it, or write .h5",
+      fail(Code::kUnsupported,
+           "tensor {}: safetensors has no element type for {}; convert it, or write .h5",
            printable(item->first), name(tensor.dtype()));
     }
     const std::uint64_t end = at + tensor.size_bytes();
-    members.push_back({item->first, {{"dtype", *dtype}, {"shape", tensor.shape()}, {"data_offsets", {at, end}}}});
+    members.push_back(
+        {item->first, {{"dtype", *dtype}, {"shape", tensor.shape()}, {"data_offsets", {at, end}}}});
     at = end;
   }
   std::string text;
   try {
     text = header.dump();
   } catch (const Json::exception&) {
-    fail(Code::kUnsupported, "a tensor name or metadata text is not UTF-8, which safetensors requires");
+    fail(Code::kUnsupported,
+         "a tensor name or metadata text is not UTF-8, which safetensors requires");
   }
-  text.append(align_up(text.size(), 8) - text.size(), ' ');  // as the library pads: data starts aligned
+  text.append(align_up(text.size(), 8) - text.size(),
+              ' ');  // as the library pads: data starts aligned
   if (text.size() > kSafetensorsHeaderLimit) {
-    fail(Code::kUnsupported, "a header of {} bytes, safetensors allows {}", text.size(), kSafetensorsHeaderLimit);
+    fail(Code::kUnsupported, "a header of {} bytes, safetensors allows {}", text.size(),
+         kSafetensorsHeaderLimit);
   }
   return text;
 }
@@ -163,12 +179,15 @@ Document open_safetensors(const std::filesystem::path& path) {
 
 WriteReport write_safetensors(const std::filesystem::path& target,
                               std::span<const std::pair<std::string, Tensor>> tensors,
-                              const std::map<std::string, std::string>& metadata, const WriteOptions& options) {
+                              const std::map<std::string, std::string>& metadata,
+                              const WriteOptions& options) {
   std::unordered_set<std::string_view> names;
   std::vector<const std::pair<std::string, Tensor>*> order;
   for (const auto& item : tensors) {
-    if (item.first == kMetadata) fail(Code::kUsage, "a tensor cannot have the reserved name {}", kMetadata);
-    if (!names.insert(item.first).second) fail(Code::kUsage, "two tensors have the name {}", printable(item.first));
+    if (item.first == kMetadata)
+      fail(Code::kUsage, "a tensor cannot have the reserved name {}", kMetadata);
+    if (!names.insert(item.first).second)
+      fail(Code::kUsage, "two tensors have the name {}", printable(item.first));
     order.push_back(&item);
   }
   std::sort(order.begin(), order.end(), [](const auto* a, const auto* b) {

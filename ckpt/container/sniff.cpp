@@ -21,7 +21,8 @@ using namespace std::string_view_literals;
 constexpr std::string_view kHdf5Signature = "\x89HDF\r\n\x1a\n"sv;
 
 bool has_at(Bytes file, std::uint64_t offset, std::string_view mark) {
-  return fits(offset, mark.size(), file.size()) && as_text(file.subspan(offset, mark.size())) == mark;
+  return fits(offset, mark.size(), file.size()) &&
+         as_text(file.subspan(offset, mark.size())) == mark;
 }
 
 // Where HDF5 tools look for a superblock: at 0 and at every power of two from 512 on.
@@ -36,7 +37,8 @@ std::optional<std::uint64_t> hdf5_superblock(Bytes file) {
 bool looks_safetensors(Bytes file) {
   if (file.size() < 9) return false;
   const auto length = load_little<std::uint64_t>(file.data());
-  return length <= kSafetensorsHeaderLimit && fits(8, length, file.size()) && file[8] == std::byte{'{'};
+  return length <= kSafetensorsHeaderLimit && fits(8, length, file.size()) &&
+         file[8] == std::byte{'{'};
 }
 
 std::string describe(Bytes file) {
@@ -55,7 +57,8 @@ Format sniff(const MappedFile& mapped) {
   const auto superblock = hdf5_superblock(file);
   if (std::all_of(block.begin(), block.end(), [](std::byte b) { return b == std::byte{}; }) &&
       (!superblock || *superblock >= 4096)) {
-    fail(Code::kIncomplete, "the writer was stopped before it committed this file; use an earlier checkpoint");
+    fail(Code::kIncomplete,
+         "the writer was stopped before it committed this file; use an earlier checkpoint");
   }
 
   std::vector<Format> matches;
@@ -72,7 +75,9 @@ Format sniff(const MappedFile& mapped) {
   if (matches.empty()) fail(Code::kCorrupt, "no checkpoint of a known format: {}", describe(file));
   std::vector<std::string_view> names;
   for (const Format format : matches) names.push_back(to_string(format));
-  fail(Code::kCorrupt, "the file is {} at the same time: what it holds would depend on who opens it; do not trust it",
+  fail(Code::kCorrupt,
+       "the file is {} at the same time: what it holds would depend on who opens it; do not trust "
+       "it",
        fmt::join(names, " and "));
 }
 

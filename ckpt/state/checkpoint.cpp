@@ -27,25 +27,16 @@ constexpr std::array<std::pair<Relation, std::string_view>, 5> kRelations = {{
 
 std::string_view kind_name(Value value) {
   switch (value.kind()) {
-    case Kind::kNone:
-      return "none";
-    case Kind::kBool:
-      return "a bool";
+    case Kind::kNone: return "none";
+    case Kind::kBool: return "a bool";
     case Kind::kInt:
-    case Kind::kBigInt:
-      return "an integer";
-    case Kind::kFloat:
-      return "a float";
-    case Kind::kString:
-      return "a string";
-    case Kind::kDict:
-      return "a dict";
-    case Kind::kTensor:
-      return "a tensor";
-    case Kind::kOpaque:
-      return "an object of an unknown class";
-    default:
-      return value.is_sequence() ? "a sequence" : "a value of another type";
+    case Kind::kBigInt: return "an integer";
+    case Kind::kFloat: return "a float";
+    case Kind::kString: return "a string";
+    case Kind::kDict: return "a dict";
+    case Kind::kTensor: return "a tensor";
+    case Kind::kOpaque: return "an object of an unknown class";
+    default: return value.is_sequence() ? "a sequence" : "a value of another type";
   }
 }
 
@@ -324,10 +315,8 @@ Json PlainJson::record(const RecordNode& record, std::size_t depth) {
       if (const Value number = numpy_number(record); !number.is_none())
         return convert(number, depth);
       return "<numpy scalar>";
-    case RecordClass::kNumpyArray:
-      return "<numpy array>";
-    case RecordClass::kStorage:
-      return "<storage>";
+    case RecordClass::kNumpyArray: return "<numpy array>";
+    case RecordClass::kStorage: return "<storage>";
     case RecordClass::kPath: {
       std::string path;
       if (record.fields.size() == 2 && record.fields[1].is_sequence()) {
@@ -353,23 +342,16 @@ Json PlainJson::convert(Value value, std::size_t depth) {
   if (budget_ == 0) return "<too large>";
   --budget_;
   switch (value.kind()) {
-    case Kind::kNone:
-      return nullptr;
-    case Kind::kBool:
-      return value.as_bool();
-    case Kind::kInt:
-      return value.as_int();
-    case Kind::kFloat:
-      return value.as_float();
-    case Kind::kString:
-      return std::string(value.as_string());
-    case Kind::kBigInt:
-      return "<integer over 64 bits>";
+    case Kind::kNone: return nullptr;
+    case Kind::kBool: return value.as_bool();
+    case Kind::kInt: return value.as_int();
+    case Kind::kFloat: return value.as_float();
+    case Kind::kString: return std::string(value.as_string());
+    case Kind::kBigInt: return "<integer over 64 bits>";
     case Kind::kComplex:
       return fmt::format("({}{:+}j)", value.as_complex().real(), value.as_complex().imag());
     case Kind::kBytes:
-    case Kind::kByteArray:
-      return to_hex(value.as_bytes());
+    case Kind::kByteArray: return to_hex(value.as_bytes());
     case Kind::kList:
     case Kind::kTuple:
     case Kind::kSet:
@@ -385,14 +367,10 @@ Json PlainJson::convert(Value value, std::size_t depth) {
       }
       return object;
     }
-    case Kind::kTensor:
-      return "<tensor>";
-    case Kind::kRecord:
-      return record(value.as_record(), depth);
-    case Kind::kGlobal:
-      return std::string(value.as_global());
-    case Kind::kOpaque:
-      return fmt::format("<{}>", value.as_opaque().name);
+    case Kind::kTensor: return "<tensor>";
+    case Kind::kRecord: return record(value.as_record(), depth);
+    case Kind::kGlobal: return std::string(value.as_global());
+    case Kind::kOpaque: return fmt::format("<{}>", value.as_opaque().name);
   }
   return nullptr;
 }
@@ -423,12 +401,9 @@ std::optional<Relation> relation_from(std::string_view name) {
 
 std::vector<std::pair<std::string_view, const StateDict*>> Checkpoint::state_dicts() const {
   switch (type) {
-    case CheckpointType::kDino:
-      return {{"student", &student}, {"teacher", &teacher}};
-    case CheckpointType::kSupervised:
-      return {{"backbone", &backbone}, {"head", &head}};
-    case CheckpointType::kModel:
-      return {{"model", &model}};
+    case CheckpointType::kDino: return {{"student", &student}, {"teacher", &teacher}};
+    case CheckpointType::kSupervised: return {{"backbone", &backbone}, {"head", &head}};
+    case CheckpointType::kModel: return {{"model", &model}};
   }
   return {};
 }

@@ -24,7 +24,8 @@ constexpr std::string_view kNoDeterministicForm = " does not have a deterministi
   if (first_line.find("not enough memory") != std::string::npos ||
       first_line.find("out of memory") != std::string::npos) {
     fail(Code::kIo,
-         "out of memory: {}; use more --shards, a smaller --batch-size or --activation-checkpointing",
+         "out of memory: {}; use more --shards, a smaller --batch-size or "
+         "--activation-checkpointing",
          first_line);
   }
   fail(Code::kInternal, "LibTorch: {}", first_line);
@@ -38,8 +39,9 @@ void translate_torch_errors(const std::function<void()>& work) {
   } catch (const c10::Error& error) {
     translate(error);
   } catch (const std::bad_alloc&) {
-    fail(Code::kIo, "out of memory; use more --shards, a smaller --batch-size or "
-                    "--activation-checkpointing");
+    fail(Code::kIo,
+         "out of memory; use more --shards, a smaller --batch-size or "
+         "--activation-checkpointing");
   }
 }
 

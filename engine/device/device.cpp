@@ -35,7 +35,8 @@ int gpu_count() {
   }
   if (!cuda_loaded()) {
     fail(Code::kNotFound,
-         "--device {}: this LibTorch is built without CUDA; use --device cpu or a LibTorch with CUDA",
+         "--device {}: this LibTorch is built without CUDA; use --device cpu or a LibTorch with "
+         "CUDA",
          spec);
   }
   fail(Code::kNotFound, "--device {}: {} GPUs found; use --device cpu or a number below {}", spec,

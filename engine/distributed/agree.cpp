@@ -15,15 +15,18 @@ void compare(const Json& first, const Json& other, int rank) {
   for (const auto& [key, value] : first.items()) {
     const auto found = other.find(key);
     if (found != other.end() && *found == value) continue;
-    fail(Code::kMismatch,
-         "the ranks were started with different options: {} is {} on rank 0 and {} on rank {}; give "
-         "all ranks the same command line",
-         key, dump_json(value), found == other.end() ? "missing" : dump_json(*found), rank);
+    fail(
+        Code::kMismatch,
+        "the ranks were started with different options: {} is {} on rank 0 and {} on rank {}; give "
+        "all ranks the same command line",
+        key, dump_json(value), found == other.end() ? "missing" : dump_json(*found), rank);
   }
   for (const auto& [key, value] : other.items()) {
     if (first.contains(key)) continue;
-    fail(Code::kMismatch, "the ranks were started with different options: {} is set on rank {} only; "
-         "give all ranks the same command line", key, rank);
+    fail(Code::kMismatch,
+         "the ranks were started with different options: {} is set on rank {} only; "
+         "give all ranks the same command line",
+         key, rank);
   }
 }
 

@@ -18,6 +18,7 @@ struct ConnectOptions {
 // Meets the other ranks at `place` and connects to them; single_process() when there are none.
 // When a rank dies its connections close, and every call of the others ends within seconds.
 // Errors: kIo naming the ranks that did not come; a port in use; an address that does not answer.
-std::unique_ptr<Communicator> connect(const ProcessPlace& place, const ConnectOptions& options = {});
+std::unique_ptr<Communicator> connect(const ProcessPlace& place,
+                                      const ConnectOptions& options = {});
 
 }  // namespace reprise::engine

@@ -109,10 +109,10 @@ class Gloo : public Communicator {
     } catch (const std::exception& error) {
       const std::string reason = abandoned_reason();
       const std::string cause = reason.empty() ? whom + " is gone or silent" : reason;
-      const std::string message =
-          fmt::format("rank {} cannot go on: {} ({}); start again with --resume-from and any number "
-                      "of processes that divides the shards",
-                      rank(), cause, first_line(error));
+      const std::string message = fmt::format(
+          "rank {} cannot go on: {} ({}); start again with --resume-from and any number "
+          "of processes that divides the shards",
+          rank(), cause, first_line(error));
       if (reason.empty()) abandon("lost " + whom);
       throw Error(Code::kIo, message);
     }
@@ -145,9 +145,10 @@ void wait_for_all(c10d::Store& store, const ProcessPlace& place, std::chrono::se
     std::erase_if(missing, [&](int rank) { return store.check({key(rank)}); });
     if (missing.empty()) return;
     if (std::chrono::steady_clock::now() > deadline) {
-      fail(Code::kIo, "rank {} of {} did not come within {} s; start all ranks, and check that they "
-           "reach {}:{}", fmt::join(missing, ", "), place.world, timeout.count(), place.address,
-           place.port);
+      fail(Code::kIo,
+           "rank {} of {} did not come within {} s; start all ranks, and check that they "
+           "reach {}:{}",
+           fmt::join(missing, ", "), place.world, timeout.count(), place.address, place.port);
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
@@ -167,7 +168,8 @@ std::unique_ptr<Communicator> connect(const ProcessPlace& place, const ConnectOp
   try {
     store = c10::make_intrusive<c10d::TCPStore>(place.address, tcp);
   } catch (const std::exception& error) {
-    fail(Code::kIo, "rank {}: no meeting point at {}:{} ({}); is the port in use, or rank 0 not "
+    fail(Code::kIo,
+         "rank {}: no meeting point at {}:{} ({}); is the port in use, or rank 0 not "
          "running? Set another MASTER_PORT",
          place.rank, place.address, place.port, first_line(error));
   }
@@ -179,8 +181,10 @@ std::unique_ptr<Communicator> connect(const ProcessPlace& place, const ConnectOp
   try {
     return std::make_unique<Gloo>(store, place, options);
   } catch (const std::exception& error) {
-    fail(Code::kIo, "rank {}: the ranks met, but cannot connect to each other ({}); set "
-         "GLOO_SOCKET_IFNAME to the network they share", place.rank, first_line(error));
+    fail(Code::kIo,
+         "rank {}: the ranks met, but cannot connect to each other ({}); set "
+         "GLOO_SOCKET_IFNAME to the network they share",
+         place.rank, first_line(error));
   }
 }
 

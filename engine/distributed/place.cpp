@@ -35,8 +35,10 @@ constexpr int kMostProcesses = 1 << 20;
 int required(const char* name, int least, int most) {
   const auto text = variable(name);
   if (!text) {
-    fail(Code::kUsage, "{} is not set, but other variables of a launcher are; unset those too, or "
-         "start with torchrun, srun, mpirun or --nproc", name);
+    fail(Code::kUsage,
+         "{} is not set, but other variables of a launcher are; unset those too, or "
+         "start with torchrun, srun, mpirun or --nproc",
+         name);
   }
   return number(name, *text, least, most);
 }
@@ -92,7 +94,8 @@ ProcessPlace place_from_environment() {
   }
   if (const auto address = variable("MASTER_ADDR")) {
     place.address = *address;
-  } else if (const auto nodes = variable("SLURM_STEP_NODELIST"); nodes && place.launcher == "Slurm") {
+  } else if (const auto nodes = variable("SLURM_STEP_NODELIST");
+             nodes && place.launcher == "Slurm") {
     place.address = first_node(*nodes);
   }
   if (const auto port = variable("MASTER_PORT")) {
@@ -100,8 +103,8 @@ ProcessPlace place_from_environment() {
   } else if (place.launcher == "Slurm") {
     constexpr int kFirstPort = 20000;
     constexpr int kPorts = 10000;
-    place.port =
-        static_cast<std::uint16_t>(kFirstPort + optional_number("SLURM_JOB_ID", 0, std::numeric_limits<int>::max()) % kPorts);
+    place.port = static_cast<std::uint16_t>(
+        kFirstPort + optional_number("SLURM_JOB_ID", 0, std::numeric_limits<int>::max()) % kPorts);
   } else if (place.world > 1) {
     required("MASTER_PORT", 1, 65535);
   }

@@ -9,12 +9,12 @@ namespace reprise::engine {
 struct ProcessPlace {
   int rank = 0;
   int world = 1;
-  int local_rank = 0;   // on this machine
-  int local_world = 1;  // processes of this run on this machine
+  int local_rank = 0;                 // on this machine
+  int local_world = 1;                // processes of this run on this machine
   std::string address = "127.0.0.1";  // where rank 0 meets the others
   std::uint16_t port = 0;
-  std::string launcher;      // "torchrun", "Slurm", "MPI", "local", "environment" or empty: alone
-  int listening_fd = -1;     // an already bound socket for rank 0 (local launches)
+  std::string launcher;   // "torchrun", "Slurm", "MPI", "local", "environment" or empty: alone
+  int listening_fd = -1;  // an already bound socket for rank 0 (local launches)
   bool store_is_served = false;  // torchrun's agent serves the store; no rank does
 };
 

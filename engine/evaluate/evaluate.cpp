@@ -37,15 +37,15 @@ std::vector<SampleScore> gathered(const std::vector<SampleScore>& mine, std::uin
   std::vector<SampleScore> padded(mine);
   padded.resize(largest);
   std::vector<SampleScore> all(largest * static_cast<std::uint64_t>(world));
-  communicator.all_gather(std::as_bytes(std::span(padded)),
-                          std::as_writable_bytes(std::span(all)));
+  communicator.all_gather(std::as_bytes(std::span(padded)), std::as_writable_bytes(std::span(all)));
   std::vector<SampleScore> scores(samples);
   for (int rank = 0; rank < world; ++rank) {
     const Share share = share_of(micro_batches, rank, world);
     const std::uint64_t first = std::min(share.first * kMicroBatch, samples);
     const std::uint64_t last = std::min(share.last * kMicroBatch, samples);
-    std::copy_n(all.begin() + static_cast<std::ptrdiff_t>(static_cast<std::uint64_t>(rank) * largest),
-                last - first, scores.begin() + static_cast<std::ptrdiff_t>(first));
+    std::copy_n(
+        all.begin() + static_cast<std::ptrdiff_t>(static_cast<std::uint64_t>(rank) * largest),
+        last - first, scores.begin() + static_cast<std::ptrdiff_t>(first));
   }
   return scores;
 }

@@ -33,8 +33,8 @@ class Checkpointed : public torch::autograd::Function<Checkpointed> {
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
-    const auto holder = c10::static_intrusive_pointer_cast<Holder>(
-        context->saved_data["block"].toCapsule());
+    const auto holder =
+        c10::static_intrusive_pointer_cast<Holder>(context->saved_data["block"].toCapsule());
     const variable_list saved = context->get_saved_variables();
     const at::AutoGradMode with_gradients(true);
     // The input starts a graph of its own; parameters are leaves already.

@@ -38,8 +38,8 @@ at::Tensor Linear::operator()(const Weights& weights, const at::Tensor& x, const
                         cast(weights.parameter(bias_), pass));
 }
 
-Convolution::Convolution(Layout& layout, const std::string& name, std::int64_t in,
-                         std::int64_t out, std::int64_t kernel, std::int64_t stride)
+Convolution::Convolution(Layout& layout, const std::string& name, std::int64_t in, std::int64_t out,
+                         std::int64_t kernel, std::int64_t stride)
     : weight_(layout.parameter(name + ".weight", {out, in, kernel, kernel},
                                Init::kaiming_normal_fan_out(out * kernel * kernel))),
       stride_(stride),

@@ -13,7 +13,8 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// x W^T + b of matrices. LibTorch has the op for its own compiler; the name is not in its C++ headers.
+// x W^T + b of matrices. LibTorch has the op for its own compiler; the name is not in its C++
+// headers.
 at::Tensor onednn_product(const at::Tensor& x, const at::Tensor& weight,
                           const std::optional<at::Tensor>& bias) {
   using Scalars = c10::List<std::optional<at::Scalar>>;

@@ -13,8 +13,7 @@ void Network::add_head(Layout& layout, std::string_view prefix, Init weight, Ini
 
 at::Tensor Network::head(const Weights& weights, const at::Tensor& features,
                          const Pass& pass) const {
-  const at::Tensor outputs =
-      options_.outputs == 0 ? features : head_(weights, features, pass);
+  const at::Tensor outputs = options_.outputs == 0 ? features : head_(weights, features, pass);
   return outputs.to(at::kFloat);
 }
 

@@ -24,8 +24,8 @@ struct NetworkOptions {
   std::int64_t channels = 3;
   std::int64_t image_size = 224;  // side in pixels; ResNets take any
   std::int64_t patch_size = 16;   // ViT
-  double dropout = 0;             // ViT: after attention's projection, in the MLP, and on embeddings
-  double drop_path = 0;           // ViT: of the last block, growing linearly from 0 at the first
+  double dropout = 0;    // ViT: after attention's projection, in the MLP, and on embeddings
+  double drop_path = 0;  // ViT: of the last block, growing linearly from 0 at the first
 };
 
 // Immutable after building; forward() is safe from several threads.
@@ -41,10 +41,8 @@ class Network {
                               const Pass& pass) const = 0;
   virtual std::int64_t feature_elements() const = 0;
   // Head on features; features themselves when there is no head. float32.
-  at::Tensor head(const Weights& weights, const at::Tensor& features,
-                  const Pass& pass) const;
-  at::Tensor forward(const Weights& weights, const at::Tensor& images,
-                     const Pass& pass) const {
+  at::Tensor head(const Weights& weights, const at::Tensor& features, const Pass& pass) const;
+  at::Tensor forward(const Weights& weights, const at::Tensor& images, const Pass& pass) const {
     return head(weights, features(weights, images, pass), pass);
   }
 

@@ -85,7 +85,8 @@ at::Tensor interpolation_matrix(std::int64_t from, std::int64_t to_height, std::
 at::Tensor interpolate_positions(const at::Tensor& positions, std::int64_t height,
                                  std::int64_t width) {
   const std::int64_t patches = positions.size(1) - 1;
-  const auto side = static_cast<std::int64_t>(std::llround(std::sqrt(static_cast<double>(patches))));
+  const auto side =
+      static_cast<std::int64_t>(std::llround(std::sqrt(static_cast<double>(patches))));
   const at::Tensor matrix = interpolation_matrix(side, height, width).to(positions.device());
   const at::Tensor grid = at::matmul(matrix, positions[0].narrow(0, 1, patches)).unsqueeze(0);
   return at::cat({positions.narrow(1, 0, 1), grid}, 1);
@@ -96,8 +97,10 @@ class Vit : public Network {
   Vit(const NetworkOptions& options, const VitShape& shape) : Network(options), shape_(shape) {
     const std::int64_t patch = options.patch_size;
     if (patch <= 0 || options.image_size <= 0 || options.image_size % patch != 0) {
-      fail(Code::kUsage, "image size {} is no multiple of patch size {}; set --image-size or "
-           "--patch-size", options.image_size, patch);
+      fail(Code::kUsage,
+           "image size {} is no multiple of patch size {}; set --image-size or "
+           "--patch-size",
+           options.image_size, patch);
     }
     side_ = options.image_size / patch;
     Layout layout;
@@ -108,8 +111,8 @@ class Vit : public Network {
     patch_weight_ =
         layout.parameter("patch_embed.proj.weight", {shape.width, options.channels, patch, patch},
                          Init::torch_default(fan_in));
-    patch_bias_ = layout.parameter("patch_embed.proj.bias", {shape.width},
-                                   Init::torch_default(fan_in));
+    patch_bias_ =
+        layout.parameter("patch_embed.proj.bias", {shape.width}, Init::torch_default(fan_in));
     position_dropout_ = Dropout(layout, options.dropout);
     for (std::int64_t i = 0; i < shape.depth; ++i) {
       const double drop_path = shape.depth == 1 ? options.drop_path
@@ -160,11 +163,10 @@ class Vit : public Network {
             .to(pass.compute_type);
     const at::Tensor weight = w.parameter(patch_weight_).view({shape_.width, -1});
     const at::Tensor tokens = linear_product(patches, weight.to(pass.compute_type),
-                                         w.parameter(patch_bias_).to(pass.compute_type));
+                                             w.parameter(patch_bias_).to(pass.compute_type));
     const at::Tensor& stored = w.parameter(pos_embed_);
-    const at::Tensor positions = rows == side_ && columns == side_
-                                     ? stored
-                                     : interpolate_positions(stored, rows, columns);
+    const at::Tensor positions =
+        rows == side_ && columns == side_ ? stored : interpolate_positions(stored, rows, columns);
     const at::Tensor cls = w.parameter(cls_token_).expand({batch, 1, shape_.width});
     return position_dropout_(at::cat({cls, tokens.to(at::kFloat)}, 1) + positions, pass);
   }

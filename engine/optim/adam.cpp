@@ -24,16 +24,15 @@ class Adam : public Optimizer {
   }
 
   void update(const Slice& slice, float* weights, const float* gradient) override {
-    const kernels::Adam k{
-        static_cast<float>(decoupled_ ? 1 - slice.lr * slice.weight_decay : 1),
-        static_cast<float>(decoupled_ ? 0 : slice.weight_decay),
-        static_cast<float>(1 - options_.beta1),
-        static_cast<float>(options_.beta2),
-        static_cast<float>(1 - options_.beta2),
-        static_cast<float>(slice.lr / correction1_),
-        static_cast<float>(root_correction2_),
-        static_cast<float>(options_.eps),
-        slice.gradient_scale};
+    const kernels::Adam k{static_cast<float>(decoupled_ ? 1 - slice.lr * slice.weight_decay : 1),
+                          static_cast<float>(decoupled_ ? 0 : slice.weight_decay),
+                          static_cast<float>(1 - options_.beta1),
+                          static_cast<float>(options_.beta2),
+                          static_cast<float>(1 - options_.beta2),
+                          static_cast<float>(slice.lr / correction1_),
+                          static_cast<float>(root_correction2_),
+                          static_cast<float>(options_.eps),
+                          slice.gradient_scale};
     kernels::adam(k, weights, gradient, slot(0) + slice.offset, slot(1) + slice.offset,
                   slice.count);
   }

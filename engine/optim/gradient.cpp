@@ -16,11 +16,11 @@ double gradient_norm(const at::Tensor& gradient, WorkerPool& pool) {
   const at::Tensor host = gradient.cpu();
   const float* values = host.const_data_ptr<float>();
   const std::int64_t elements = host.numel();
-  std::vector<double> leaves(static_cast<std::size_t>((elements + kLeafElements - 1) / kLeafElements));
+  std::vector<double> leaves(
+      static_cast<std::size_t>((elements + kLeafElements - 1) / kLeafElements));
   const auto sum_leaf = [&](std::size_t leaf) {
     const std::int64_t first = static_cast<std::int64_t>(leaf) * kLeafElements;
-    leaves[leaf] =
-        kernels::square_sum(values + first, std::min(kLeafElements, elements - first));
+    leaves[leaf] = kernels::square_sum(values + first, std::min(kLeafElements, elements - first));
   };
   if (leaves.size() == 1) {
     sum_leaf(0);

@@ -20,8 +20,8 @@ struct Adam {
   float shrink;        // AdamW: 1 - lr * weight_decay; Adam: 1
   float weight_decay;  // Adam: added to the gradient; AdamW: 0
   float one_minus_beta1, beta2, one_minus_beta2;
-  float step_size;          // lr / (1 - beta1^t)
-  float root_correction2;   // sqrt(1 - beta2^t)
+  float step_size;         // lr / (1 - beta1^t)
+  float root_correction2;  // sqrt(1 - beta2^t)
   float eps, scale;
 };
 void adam(const Adam& k, float* weight, const float* gradient, float* average,

@@ -34,9 +34,8 @@ Optimizer::Optimizer(OptimizerOptions options, std::shared_ptr<const Layout> lay
     if (!spec.trainable) continue;
     const double factor = factor_of(options_, spec.name);
     const bool decays = !(splits && spec.shape.size() <= 1);
-    auto group = std::ranges::find_if(groups_, [&](const Group& one) {
-      return one.lr_factor == factor && one.decays == decays;
-    });
+    auto group = std::ranges::find_if(
+        groups_, [&](const Group& one) { return one.lr_factor == factor && one.decays == decays; });
     if (group == groups_.end()) {
       groups_.push_back({{}, factor, decays});
       group = groups_.end() - 1;
@@ -46,9 +45,8 @@ Optimizer::Optimizer(OptimizerOptions options, std::shared_ptr<const Layout> lay
   last_.lr = options_.lr;
   last_.weight_decay = options_.weight_decay;
   for (std::string& slot : slots) {
-    slots_.emplace_back(std::move(slot),
-                        at::zeros({layout_->flat_elements()},
-                                  at::TensorOptions(at::kFloat).device(device_)));
+    slots_.emplace_back(std::move(slot), at::zeros({layout_->flat_elements()},
+                                                   at::TensorOptions(at::kFloat).device(device_)));
   }
 }
 

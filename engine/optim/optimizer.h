@@ -24,7 +24,7 @@ struct OptimizerOptions {
   double dampening = 0;   // sgd
   double beta1 = 0.9;     // adam, adamw
   double beta2 = 0.999;
-  double eps = 1e-8;               // adam, adamw; LARS adds none
+  double eps = 1e-8;                // adam, adamw; LARS adds none
   double trust_coefficient = 1e-3;  // lars
   // Parameters with one dimension or none (biases, norms) in a group of their own without
   // weight decay (and, in LARS, without adaptation). LARS always does so, as its paper does.
@@ -77,7 +77,7 @@ class Optimizer {
   struct Slice {
     std::int64_t offset = 0;  // in flat buffers
     std::int64_t count = 0;
-    double lr = 0;            // of its group
+    double lr = 0;  // of its group
     double weight_decay = 0;
     float gradient_scale = 1;
     std::size_t parameter = 0;  // index in the layout

@@ -6,8 +6,8 @@
 
 #include <ATen/ATen.h>
 
-#include <cmath>
 #include <fmt/ranges.h>
+#include <cmath>
 
 #include <optional>
 #include <utility>
@@ -69,8 +69,7 @@ Value Optimizer::state(Arena& arena) const {
           one.as_dict().append(arena, "step", arena.tensor(view_of(step)));
         }
         for (const auto& [slot, values] : slots_) {
-          const at::Tensor part =
-              values.narrow(0, spec.offset, spec.elements).view(spec.shape);
+          const at::Tensor part = values.narrow(0, spec.offset, spec.elements).view(spec.shape);
           one.as_dict().append(arena, slot, arena.tensor(view_of(part)));
         }
         states.as_dict().append(arena, Value::integer(index), one);
@@ -112,9 +111,10 @@ void Optimizer::load(Value state) {
     if (group == nullptr) fail_kind(place, "a dict");
     const auto indices = indices_of(*group, place);
     if (indices.size() != groups_[g].parameters.size()) {
-      fail(Code::kMismatch,
-           "optimizer state: {} has {} parameters, the network {}; check --arch, or use --load-from",
-           place, indices.size(), groups_[g].parameters.size());
+      fail(
+          Code::kMismatch,
+          "optimizer state: {} has {} parameters, the network {}; check --arch, or use --load-from",
+          place, indices.size(), groups_[g].parameters.size());
     }
     if (const auto lr = number_of(group->find("lr")); lr && groups_[g].lr_factor != 0) {
       last.lr = *lr / groups_[g].lr_factor;
@@ -136,10 +136,11 @@ void Optimizer::load(Value state) {
         }
         const auto counted = static_cast<std::uint64_t>(*step);
         if (steps && *steps != counted) {
-          fail(Code::kMismatch,
-               "optimizer state: parameters were updated {} and {} times; such a state cannot go on "
-               "here, use --load-from",
-               *steps, counted);
+          fail(
+              Code::kMismatch,
+              "optimizer state: parameters were updated {} and {} times; such a state cannot go on "
+              "here, use --load-from",
+              *steps, counted);
         }
         steps = counted;
       }

@@ -126,15 +126,14 @@ const StepResult& ShardedStep::run(Weights& weights, std::uint64_t update,
   }
   std::vector<double> moments;
   for (std::uint64_t i = 0; i < plan.leaves(); ++i) {
-    const auto first = state.records.begin() + static_cast<std::ptrdiff_t>(
-                           i * state.record_size + 1 + state.options.sums);
+    const auto first = state.records.begin() +
+                       static_cast<std::ptrdiff_t>(i * state.record_size + 1 + state.options.sums);
     moments.insert(moments.end(), first, first + state.layout->moment_elements());
   }
   fold_running_statistics(weights, moments);
   state.result.gradient = sum.narrow(0, 0, state.layout->flat_elements());
   if (state.options.extra_elements > 0) {
-    state.result.extra =
-        sum.narrow(0, state.layout->flat_elements(), state.options.extra_elements);
+    state.result.extra = sum.narrow(0, state.layout->flat_elements(), state.options.extra_elements);
   }
   return state.result;
 }

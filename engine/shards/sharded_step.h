@@ -18,10 +18,10 @@ namespace reprise::engine {
 
 // One leaf as the function that computes it sees it.
 struct Shard {
-  std::uint64_t leaf = 0;   // within the update
-  SampleRange samples;      // within this process's samples of the update (local_samples())
+  std::uint64_t leaf = 0;  // within the update
+  SampleRange samples;     // within this process's samples of the update (local_samples())
   std::uint64_t update_samples = 0;  // of all leaves of all processes: what a mean divides by
-  Pass pass;                // training, seed, update, shard and moments are set
+  Pass pass;                         // training, seed, update, shard and moments are set
   // Sums over samples that are to be added up beside the loss, float64: metrics of training.
   std::vector<double> sums;
   // Float32 numbers to be added in the same tree as gradients (DINO's centre); zero before.
@@ -47,7 +47,7 @@ struct ShardedStepOptions {
   std::int64_t extra_elements = 0;  // length of Shard::extra
   bool activation_checkpointing = false;
   at::ScalarType compute_type = at::kFloat;
-  double loss_scale = 1;            // the loss is multiplied by it before the backward pass
+  double loss_scale = 1;  // the loss is multiplied by it before the backward pass
 };
 
 // Every bit of the result is a pure function of weights, samples, seed, update and plan (less

@@ -13,15 +13,16 @@ namespace reprise::engine {
 
 struct ObjectiveOptions {
   Task task = Task::kClassification;
-  std::string loss;            // cross-entropy (default of classification), mse (of regression), l1, huber
+  std::string loss;  // cross-entropy (default of classification), mse (of regression), l1, huber
   double label_smoothing = 0;  // classification, training only
   double huber_delta = 1;
 };
 
 // What one sample contributes to metrics; summed in data set order by metrics.
 struct SampleScore {
-  double loss = 0;            // without label smoothing; regression: mean over targets
-  double correct1 = 0;        // classification: 1 or 0. A tie counts as wrong unless the label comes first
+  double loss = 0;  // without label smoothing; regression: mean over targets
+  double correct1 =
+      0;  // classification: 1 or 0. A tie counts as wrong unless the label comes first
   double correct5 = 0;
   double absolute_error = 0;  // regression: mean over targets
   double squared_error = 0;

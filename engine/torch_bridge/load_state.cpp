@@ -31,9 +31,9 @@ std::string KeyReport::text(std::size_t limit) const {
   list_names(text, "unexpected (in the checkpoint only)", unexpected, limit);
   for (std::size_t i = 0; i < std::min(limit, mismatched.size()); ++i) {
     const Mismatch& one = mismatched[i];
-    text += fmt::format("\n  {}: shape [{}] in the checkpoint, [{}] in the network",
-                        printable(one.name), fmt::join(one.found, ", "),
-                        fmt::join(one.expected, ", "));
+    text +=
+        fmt::format("\n  {}: shape [{}] in the checkpoint, [{}] in the network",
+                    printable(one.name), fmt::join(one.found, ", "), fmt::join(one.expected, ", "));
   }
   if (mismatched.size() > limit) {
     text += fmt::format("\n  {} more shapes differ", mismatched.size() - limit);

@@ -36,8 +36,8 @@ struct KeyReport {
 };
 
 // Changes a tensor of another shape into the one expected, or returns an undefined tensor.
-using Adapt =
-    std::function<at::Tensor(std::string_view name, const at::Tensor& found, at::IntArrayRef shape)>;
+using Adapt = std::function<at::Tensor(std::string_view name, const at::Tensor& found,
+                                       at::IntArrayRef shape)>;
 
 // Copies values by name. Everything is compared first; with `strict` and something that does
 // not fit, nothing has been written when it throws. Tensors count as read: kCorrupt surfaces here.

@@ -69,8 +69,8 @@ Tensor view_of(const at::Tensor& tensor) {
   const std::size_t size =
       tensor.numel() == 0 ? 0 : static_cast<std::size_t>(last + 1) * item_size(dtype);
   const auto owner = std::make_shared<at::Tensor>(tensor.detach());
-  auto storage = borrowed_storage(
-      Bytes(static_cast<const std::byte*>(owner->const_data_ptr()), size), owner);
+  auto storage =
+      borrowed_storage(Bytes(static_cast<const std::byte*>(owner->const_data_ptr()), size), owner);
   return Tensor::make(dtype, tensor.sizes().vec(), tensor.strides().vec(), 0, std::move(storage))
       .with_lazy_bits(tensor.is_conj(), tensor.is_neg());
 }

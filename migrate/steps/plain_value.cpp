@@ -24,23 +24,19 @@ class Plainer {
   Value convert(Value value, int depth) {
     if (depth > kDepthLimit) return value;
     switch (value.kind()) {
-      case Kind::kDict:
-        return shared(value, [&](Value v) { return dict(v.as_dict(), v, depth); });
+      case Kind::kDict: return shared(value, [&](Value v) { return dict(v.as_dict(), v, depth); });
       case Kind::kList:
       case Kind::kTuple:
       case Kind::kSet:
-      case Kind::kFrozenSet:
-        return shared(value, [&](Value v) { return sequence(v, depth); });
-      case Kind::kOpaque:
-        return opaque(value, depth);
+      case Kind::kFrozenSet: return shared(value, [&](Value v) { return sequence(v, depth); });
+      case Kind::kOpaque: return opaque(value, depth);
       case Kind::kRecord:
         if (const Value number = numpy_number(value.as_record()); !number.is_none()) {
           ++changed_;
           return number;
         }
         return value;
-      default:
-        return value;
+      default: return value;
     }
   }
 

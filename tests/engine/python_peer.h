@@ -5,11 +5,11 @@
 #include "ckpt/state/state_dict.h"
 #include "ckpt/state/value.h"
 
+#include <unistd.h>
 #include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
 #include <string>
-#include <unistd.h>
 
 namespace reprise::engine {
 

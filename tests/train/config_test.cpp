@@ -57,7 +57,8 @@ TEST(Config, EveryOptionIsAKeyOfThePrintedConfiguration) {
 }
 
 TEST(Config, CheckpointKeepsEveryOptionExactly) {
-  const Config config = effective_config({layer({{"lr", 0.1 + 0.2}, {"batch-size", std::int64_t{24}}})});
+  const Config config =
+      effective_config({layer({{"lr", 0.1 + 0.2}, {"batch-size", std::int64_t{24}}})});
   const StoredConfig stored = from_json(parse_json(dump_json(to_json(config))), "x.h5");
   EXPECT_TRUE(stored.unknown.empty());
   EXPECT_EQ(effective_config({stored.layer}), config);
@@ -73,7 +74,9 @@ TEST(Config, WrongTypeNamesKeyAndBothTypes) {
   const std::string path = write_config("epochs = \"three\"\n");
   EXPECT_THAT(usage_error([&] { effective_config({read_config_file(path)}); }),
               HasSubstr("epochs = \"three\": expected a whole number, found text"));
-  EXPECT_THAT(usage_error([&] { effective_config({layer({{"seed", 1.5}})}); }),
+  EXPECT_THAT(usage_error([&] {
+                effective_config({layer({{"seed", 1.5}})});
+              }),
               HasSubstr("seed = 1.5: expected a whole number, found a number"));
 }
 
@@ -82,16 +85,21 @@ TEST(Config, WholeNumberIsAcceptedWhereARealOneIsExpected) {
 }
 
 TEST(Config, ValueOutOfRangeNamesTheRange) {
-  EXPECT_THAT(usage_error([&] { effective_config({layer({{"epochs", std::int64_t{0}}})}); }),
+  EXPECT_THAT(usage_error([&] {
+                effective_config({layer({{"epochs", std::int64_t{0}}})});
+              }),
               HasSubstr("epochs = 0: expected 1 to"));
-  EXPECT_THAT(usage_error([&] { effective_config({layer({{"lr", std::nan("")}})}); }),
+  EXPECT_THAT(usage_error([&] {
+                effective_config({layer({{"lr", std::nan("")}})});
+              }),
               HasSubstr("lr = nan"));
 }
 
 TEST(Config, UnknownChoiceIsAnsweredWithTheNearest) {
-  EXPECT_THAT(
-      usage_error([&] { effective_config({layer({{"arch", std::string("resnet81")}})}); }),
-      HasSubstr("did you mean resnet18?"));
+  EXPECT_THAT(usage_error([&] {
+                effective_config({layer({{"arch", std::string("resnet81")}})});
+              }),
+              HasSubstr("did you mean resnet18?"));
 }
 
 TEST(Config, BrokenTomlNamesTheLine) {
@@ -105,8 +113,8 @@ TEST(Config, TableInAConfigurationFileIsRefused) {
 }
 
 TEST(Config, CommandLineWinsOverTheFile) {
-  const Config config = effective_config({layer({{"seed", std::int64_t{1}}, {"lr", 0.5}}),
-                                          layer({{"seed", std::int64_t{2}}})});
+  const Config config = effective_config(
+      {layer({{"seed", std::int64_t{1}}, {"lr", 0.5}}), layer({{"seed", std::int64_t{2}}})});
   EXPECT_EQ(config.seed, 2);
   EXPECT_EQ(config.lr, 0.5);
 }

@@ -14,18 +14,34 @@ double metric(const Outcome& outcome, const char* name) {
 
 TEST(Learning, RoadsSteeringErrorIsFarBelowAConstantPredictors) {
   const Scratch scratch;
-  const Outcome outcome = train(
-      scratch, {"--data", "builtin:roads", "--image-size", "32", "--max-samples", "2048",
-                "--max-eval-samples", "256", "--batch-size", "32", "--epochs", "6", "--lr", "0.002",
-                "--warmup-epochs", "0.5", "--save-last-only", "--json", "-q", "--work-dir",
-                scratch / "roads"});
+  const Outcome outcome = train(scratch, {"--data",
+                                          "builtin:roads",
+                                          "--image-size",
+                                          "32",
+                                          "--max-samples",
+                                          "2048",
+                                          "--max-eval-samples",
+                                          "256",
+                                          "--batch-size",
+                                          "32",
+                                          "--epochs",
+                                          "6",
+                                          "--lr",
+                                          "0.002",
+                                          "--warmup-epochs",
+                                          "0.5",
+                                          "--save-last-only",
+                                          "--json",
+                                          "-q",
+                                          "--work-dir",
+                                          scratch / "roads"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   // What always saying the best constant gives is measured below with no learning at all: a
   // learning rate of zero leaves the output at its start, near the mean.
-  const Outcome constant = train(
-      scratch, {"--data", "builtin:roads", "--image-size", "32", "--max-samples", "64",
-                "--max-eval-samples", "256", "--batch-size", "32", "--epochs", "1", "--lr", "0",
-                "--save-last-only", "--json", "-q", "--work-dir", scratch / "constant"});
+  const Outcome constant =
+      train(scratch, {"--data", "builtin:roads", "--image-size", "32", "--max-samples", "64",
+                      "--max-eval-samples", "256", "--batch-size", "32", "--epochs", "1", "--lr",
+                      "0", "--save-last-only", "--json", "-q", "--work-dir", scratch / "constant"});
   ASSERT_EQ(constant.code, 0) << constant.err;
   RecordProperty("mae", std::to_string(metric(outcome, "val/mae")));
   EXPECT_LT(metric(outcome, "val/mae"), 0.5 * metric(constant, "val/mae"));
@@ -36,9 +52,9 @@ TEST(Learning, CifarImagesAreToldApartFarBetterThanByChance) {
   if (images.empty()) GTEST_SKIP() << "no CIFAR-10 archive in " << REPRISE_SHARED_DIR;
   const Scratch scratch;
   const Outcome outcome =
-      train(scratch, {"--data", images.string(), "--arch", "resnet18", "--batch-size", "50",
-                      "--epochs", "6", "--lr", "0.002", "--save-last-only", "--json", "-q",
-                      "--work-dir", scratch / "cifar"});
+      train(scratch,
+            {"--data", images.string(), "--arch", "resnet18", "--batch-size", "50", "--epochs", "6",
+             "--lr", "0.002", "--save-last-only", "--json", "-q", "--work-dir", scratch / "cifar"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   RecordProperty("acc1", std::to_string(metric(outcome, "val/acc1")));
   EXPECT_GT(metric(outcome, "val/acc1"), 25);  // chance: 10

@@ -13,14 +13,54 @@ using ::testing::HasSubstr;
 
 // A ViT with everything that draws random numbers, and averages: 6 updates an epoch. BatchNorm has
 // its turn in kResNet.
-const Arguments kViT = {"--arch", "vit_tiny", "--image-size", "16", "--patch-size", "8",
-                        "--dropout", "0.1", "--drop-path", "0.1", "--batch-size", "12",
-                        "--max-samples", "72", "--max-eval-samples", "24", "--epochs", "3",
-                        "--ema", "0.9", "--clip-grad", "1", "--log-every", "1", "-q"};
-const Arguments kResNet = {"--arch", "resnet18", "--image-size", "16", "--batch-size", "10",
-                           "--shards", "4", "--accumulate", "2", "--optimizer", "sgd", "--lr",
-                           "0.01", "--max-samples", "80", "--max-eval-samples", "24", "--epochs",
-                           "2", "--log-every", "1", "-q"};
+const Arguments kViT = {"--arch",
+                        "vit_tiny",
+                        "--image-size",
+                        "16",
+                        "--patch-size",
+                        "8",
+                        "--dropout",
+                        "0.1",
+                        "--drop-path",
+                        "0.1",
+                        "--batch-size",
+                        "12",
+                        "--max-samples",
+                        "72",
+                        "--max-eval-samples",
+                        "24",
+                        "--epochs",
+                        "3",
+                        "--ema",
+                        "0.9",
+                        "--clip-grad",
+                        "1",
+                        "--log-every",
+                        "1",
+                        "-q"};
+const Arguments kResNet = {"--arch",
+                           "resnet18",
+                           "--image-size",
+                           "16",
+                           "--batch-size",
+                           "10",
+                           "--shards",
+                           "4",
+                           "--accumulate",
+                           "2",
+                           "--optimizer",
+                           "sgd",
+                           "--lr",
+                           "0.01",
+                           "--max-samples",
+                           "80",
+                           "--max-eval-samples",
+                           "24",
+                           "--epochs",
+                           "2",
+                           "--log-every",
+                           "1",
+                           "-q"};
 
 class Proofs : public ::testing::Test {
  protected:
@@ -75,10 +115,12 @@ TEST_F(Proofs, StoppedByATermSignalInTheMiddleOfAnEpochAndResumed) {
 
 TEST_F(Proofs, KilledWhileSavingBesideTrainingAndResumed) {
   const std::string run = *scratch_ / "killed";
-  const Outcome killed = train_and_signal(
-      *scratch_, kViT + Arguments{"--work-dir", run, "--save-every-updates", "2"}, run, 11, SIGKILL);
+  const Outcome killed =
+      train_and_signal(*scratch_, kViT + Arguments{"--work-dir", run, "--save-every-updates", "2"},
+                       run, 11, SIGKILL);
   EXPECT_EQ(killed.code, 128 + SIGKILL);
-  const Outcome resumed = train(*scratch_, {"--resume-from", run, "-q", "--save-every-updates", "0"});
+  const Outcome resumed =
+      train(*scratch_, {"--resume-from", run, "-q", "--save-every-updates", "0"});
   EXPECT_EQ(resumed.code, 0) << resumed.err;
   expect_unstopped(run);
 }
@@ -98,8 +140,8 @@ TEST_F(Proofs, ResumedFromAnOlderCheckpointSetsLaterOnesAside) {
 
 TEST_F(Proofs, ResumedIntoAnotherDirectoryRepeatsTheRest) {
   const std::string run = *scratch_ / "replayed";
-  const Outcome resumed = train(
-      *scratch_, {"--resume-from", unstopped_ + "/<ep2>", "--work-dir", run, "-q"});
+  const Outcome resumed =
+      train(*scratch_, {"--resume-from", unstopped_ + "/<ep2>", "--work-dir", run, "-q"});
   EXPECT_EQ(resumed.code, 0) << resumed.err;
   expect_unstopped(run);
 }
@@ -150,16 +192,16 @@ TEST_F(Proofs, ResNetWithBatchNormAndAccumulationStoppedAndResumed) {
 
 TEST_F(Proofs, EvaluationOfEachEpochEqualsTrainingAtAnyBatchSize) {
   for (const char* batch : {"1", "64"}) {
-    const Outcome outcome = eval(
-        *scratch_, {unstopped_, "--all", "--compare-origin", "--batch-size", batch});
+    const Outcome outcome =
+        eval(*scratch_, {unstopped_, "--all", "--compare-origin", "--batch-size", batch});
     EXPECT_EQ(outcome.code, 0) << outcome.err;
     EXPECT_THAT(outcome.err, HasSubstr("3 of 3 evaluations equal"));
   }
 }
 
 TEST_F(Proofs, ChangedEvaluationIsSaidToDifferAndWhy) {
-  const Outcome outcome = eval(
-      *scratch_, {unstopped_ + "/<last>", "--compare-origin", "--max-eval-samples", "16"});
+  const Outcome outcome =
+      eval(*scratch_, {unstopped_ + "/<last>", "--compare-origin", "--max-eval-samples", "16"});
   EXPECT_EQ(outcome.code, 1);
   EXPECT_THAT(outcome.err, HasSubstr("max-eval-samples is 16, was 24"));
 }

@@ -11,9 +11,21 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 namespace fs = std::filesystem;
 
-const Arguments kTiny = {"--arch", "vit_tiny", "--image-size", "16", "--patch-size", "8",
-                         "--batch-size", "8", "--max-samples", "16", "--max-eval-samples", "8",
-                         "--epochs", "1", "-q"};
+const Arguments kTiny = {"--arch",
+                         "vit_tiny",
+                         "--image-size",
+                         "16",
+                         "--patch-size",
+                         "8",
+                         "--batch-size",
+                         "8",
+                         "--max-samples",
+                         "16",
+                         "--max-eval-samples",
+                         "8",
+                         "--epochs",
+                         "1",
+                         "-q"};
 
 class Refusals : public ::testing::Test {
  protected:
@@ -54,7 +66,8 @@ TEST_F(Refusals, MissingDataLeavesNoRunDirectory) {
 TEST_F(Refusals, MisspeltOptionAndKey) {
   expect({"--batchsize", "3"}, 2, "--batch-size");
   write_file(*scratch_ / "bad.toml", "batch_size = 3\n");
-  expect({"--config", "bad.toml"}, 2, "bad.toml:1: unknown key 'batch_size'; did you mean batch-size?");
+  expect({"--config", "bad.toml"}, 2,
+         "bad.toml:1: unknown key 'batch_size'; did you mean batch-size?");
   expect({"--config", "missing.toml"}, 10, "missing.toml");
 }
 
@@ -64,9 +77,8 @@ TEST_F(Refusals, ResumingWithAnotherSeed) {
 
 TEST_F(Refusals, ResumingWithAnotherSeedIsPossibleWhenAskedFor) {
   const std::string copy = *scratch_ / "allowed";
-  const Outcome outcome =
-      train(*scratch_, {"--resume-from", run_, "--seed", "5", "--epochs", "2", "--work-dir", copy,
-                        "--allow-config-change"});
+  const Outcome outcome = train(*scratch_, {"--resume-from", run_, "--seed", "5", "--epochs", "2",
+                                            "--work-dir", copy, "--allow-config-change"});
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_THAT(outcome.err, AllOf(HasSubstr("changed option: seed = 5, was 0"),
                                  HasSubstr("changed option: epochs = 2, was 1")));
@@ -90,9 +102,13 @@ TEST_F(Refusals, TruncatedCheckpointIsNotResumed) {
 }
 
 TEST_F(Refusals, LoadingWeightsOfAnotherNetworkReportsKeys) {
-  const Arguments resnet = {"--arch", "resnet18", "--image-size", "16", "--max-samples", "16",
-                            "--batch-size", "8", "--epochs", "1", "--load-from", run_, "--work-dir",
-                            *scratch_ / "other"};
+  const Arguments resnet = {"--arch",        "resnet18",
+                            "--image-size",  "16",
+                            "--max-samples", "16",
+                            "--batch-size",  "8",
+                            "--epochs",      "1",
+                            "--load-from",   run_,
+                            "--work-dir",    *scratch_ / "other"};
   expect(resnet, 15, "--no-strict");
 }
 
@@ -110,8 +126,8 @@ TEST_F(Refusals, LedgerThatWasEditedIsNotContinued) {
   std::string text = read_file(fs::path(copy) / "ledger.jsonl");
   text[text.find("\"loss\"") + 12] ^= 1;
   write_file(fs::path(copy) / "ledger.jsonl", text);
-  const Outcome outcome = train(*scratch_, {"--resume-from", copy, "--epochs", "2",
-                                            "--allow-config-change"});
+  const Outcome outcome =
+      train(*scratch_, {"--resume-from", copy, "--epochs", "2", "--allow-config-change"});
   EXPECT_EQ(outcome.code, 12) << outcome.err;
 }
 
@@ -121,8 +137,9 @@ TEST_F(Refusals, ImagesThatDoNotDecodeStopTheRunOrAreNamedAndSkipped) {
   const fs::path data = scratch_->path() / "images";
   fs::copy(cifar, data, fs::copy_options::recursive);
   write_file(data / "train" / "cat" / "broken.jpg", "no picture");
-  const Arguments arguments = {"--data", data.string(), "--arch", "vit_tiny", "--patch-size", "16",
-                               "--batch-size", "10", "--epochs", "1", "--work-dir"};
+  const Arguments arguments = {"--data",       data.string(), "--arch",       "vit_tiny",
+                               "--patch-size", "16",          "--batch-size", "10",
+                               "--epochs",     "1",           "--work-dir"};
   expect(arguments + Arguments{*scratch_ / "stops"}, 13, "broken.jpg");
   const Outcome skipped =
       train(*scratch_, arguments + Arguments{*scratch_ / "skips", "--skip-bad"});
@@ -137,8 +154,8 @@ TEST_F(Refusals, DirectoryThatCannotBeWritten) {
 
 TEST_F(Refusals, FullDiskEndsTheRunAndLeavesNoHalfCheckpoint) {
   const std::string run = *scratch_ / "full";
-  const Outcome outcome = train_with_file_limit(
-      *scratch_, kTiny + Arguments{"--work-dir", run}, std::uint64_t{1} << 20);
+  const Outcome outcome = train_with_file_limit(*scratch_, kTiny + Arguments{"--work-dir", run},
+                                                std::uint64_t{1} << 20);
   EXPECT_EQ(outcome.code, 11) << outcome.err;
   EXPECT_THAT(outcome.err, HasSubstr("checkpoints"));
   EXPECT_TRUE(fs::is_empty(fs::path(run) / "checkpoints"));

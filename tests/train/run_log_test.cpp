@@ -41,9 +41,10 @@ TEST(RunLog, LineHasTheShapeOfMmcv) {
   io.quiet = true;
   RunLog log(scratch.path(), "name", io);
   log.interval(record(1));
-  EXPECT_THAT(read_file(scratch / "train.log"),
-              ContainsRegex("^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2},[0-9]{3} - name "
-                            "- INFO - Epoch \\[1\\]\\[1/10\\]\tlr: "));
+  EXPECT_THAT(
+      read_file(scratch / "train.log"),
+      ContainsRegex("^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2},[0-9]{3} - name "
+                    "- INFO - Epoch \\[1\\]\\[1/10\\]\tlr: "));
 }
 
 TEST(RunLog, CutBackLeavesWhatBelongsToEarlierUpdates) {

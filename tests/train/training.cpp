@@ -116,8 +116,7 @@ Outcome train_and_signal(const Scratch& scratch, const Arguments& arguments, con
   const Process process = start(scratch, REPRISE_BIN_TRAIN, arguments);
   const auto give_up = std::chrono::steady_clock::now() + std::chrono::minutes(2);
   while (!has_row(fs::path(run) / "train.tsv", update)) {
-    if (waitpid(process.pid, nullptr, WNOHANG) != 0 ||
-        std::chrono::steady_clock::now() > give_up) {
+    if (waitpid(process.pid, nullptr, WNOHANG) != 0 || std::chrono::steady_clock::now() > give_up) {
       ADD_FAILURE() << "ended before update " << update << ": " << read_file(process.err);
       break;
     }
@@ -127,7 +126,9 @@ Outcome train_and_signal(const Scratch& scratch, const Arguments& arguments, con
   return finish(process);
 }
 
-std::string checkpoint_digest(const fs::path& file) { return digest_of(store::load(file.string())); }
+std::string checkpoint_digest(const fs::path& file) {
+  return digest_of(store::load(file.string()));
+}
 
 std::string training_digest(const fs::path& file) {
   Checkpoint checkpoint = store::load(file.string());

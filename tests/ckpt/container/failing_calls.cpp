@@ -70,12 +70,16 @@ ssize_t pwrite(int fd, const void* data, size_t size, off_t offset) {
 }
 
 int fsync(int fd) { return fails() ? -1 : real<int(int)>("fsync")(fd); }
-int ftruncate(int fd, off_t size) noexcept { return fails() ? -1 : real<int(int, off_t)>("ftruncate")(fd, size); }
+int ftruncate(int fd, off_t size) noexcept {
+  return fails() ? -1 : real<int(int, off_t)>("ftruncate")(fd, size);
+}
 int fallocate(int fd, int mode, off_t offset, off_t size) {
   return fails() ? -1 : real<int(int, int, off_t, off_t)>("fallocate")(fd, mode, offset, size);
 }
 int renameat2(int from_dir, const char* from, int to_dir, const char* to, unsigned flags) noexcept {
-  return fails() ? -1 : real<int(int, const char*, int, const char*, unsigned)>("renameat2")(from_dir, from, to_dir, to, flags);
+  return fails() ? -1
+                 : real<int(int, const char*, int, const char*, unsigned)>("renameat2")(
+                       from_dir, from, to_dir, to, flags);
 }
 int close(int fd) {
   // Linux frees the descriptor even when it reports an error.

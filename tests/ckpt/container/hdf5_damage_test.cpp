@@ -14,7 +14,8 @@ namespace {
 class Hdf5Damage : public testing::Test {
  protected:
   // In memory where there is such a file system: thousands of small files.
-  ScratchFolder folder_{std::filesystem::exists("/dev/shm") ? "/dev/shm" : std::filesystem::temp_directory_path()};
+  ScratchFolder folder_{
+      std::filesystem::exists("/dev/shm") ? "/dev/shm" : std::filesystem::temp_directory_path()};
   std::filesystem::path path_ = folder_ / "a.h5";
   std::string whole_;
 
@@ -49,7 +50,8 @@ TEST_F(Hdf5Damage, EveryTruncationIsRefused) {
       open(path_, {Verify::kNone});
       FAIL() << length;
     } catch (const Error& error) {
-      EXPECT_TRUE(error.code() == Code::kCorrupt || error.code() == Code::kIncomplete) << error.what();
+      EXPECT_TRUE(error.code() == Code::kCorrupt || error.code() == Code::kIncomplete)
+          << error.what();
     }
     if (length % 16 == 0) {
       EXPECT_FALSE(verify(path_, {.jobs = 1}).ok()) << length;
@@ -96,7 +98,8 @@ TEST_F(Hdf5Damage, TheDamagedTensorIsNamed) {
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), Code::kCorrupt);
     EXPECT_NE(std::string_view(error.what()).find("model/fc.bias"), std::string_view::npos);
-    EXPECT_NE(std::string_view(error.what()).find(fmt::format("byte {}", entry.offset_bytes)), std::string_view::npos);
+    EXPECT_NE(std::string_view(error.what()).find(fmt::format("byte {}", entry.offset_bytes)),
+              std::string_view::npos);
   }
 }
 

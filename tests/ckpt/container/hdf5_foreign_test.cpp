@@ -39,7 +39,9 @@ def walk(group, prefix):
             v = np.ascontiguousarray(item[()])
             print(prefix + key, hashlib.sha256(v.astype(v.dtype.newbyteorder('<')).tobytes()).hexdigest())
 walk(f, '')
-)", options.empty() ? "" : ", ", options, body), {path_.string()});
+)",
+                                  options.empty() ? "" : ", ", options, body),
+                      {path_.string()});
   }
 
   int expect_same(const std::string& digests) const {
@@ -55,7 +57,8 @@ walk(f, '')
     return compared;
   }
 
-  void expect_refused(std::string_view body, std::string_view word, std::string_view options = "") const {
+  void expect_refused(std::string_view body, std::string_view word,
+                      std::string_view options = "") const {
     write(body, options);
     try {
       open(path_);
@@ -94,20 +97,24 @@ TEST_F(Hdf5Foreign, EveryKindOfDatasetComesBack) {
   const Document document = open(path_);
   EXPECT_EQ(tensor_at(document, "flags").dtype(), DType::kBool);
   EXPECT_EQ(tensor_at(document, "dense/dense/kernel:0").shape(), (Shape{7, 5}));
-  EXPECT_EQ(document.root.as_dict().get("again").identity(), document.root.as_dict().get("half").identity());
+  EXPECT_EQ(document.root.as_dict().get("again").identity(),
+            document.root.as_dict().get("half").identity());
 }
 
 TEST_F(Hdf5Foreign, GroupsOfEverySize) {
   for (const std::string_view options : {"", "libver='latest'", "userblock_size=1024"}) {
     for (const int count : {8, 9, 3000}) {
-      const std::string body = fmt::format("for i in range({}): f['layers/block%d.weight' % i] = np.full(3, i, 'f4')", count);
+      const std::string body = fmt::format(
+          "for i in range({}): f['layers/block%d.weight' % i] = np.full(3, i, 'f4')", count);
       EXPECT_EQ(expect_same(write(body, options)), count) << options;
     }
   }
 }
 
 TEST_F(Hdf5Foreign, TheNewestFormatWithContiguousData) {
-  EXPECT_EQ(expect_same(write("f['a/b/c'] = np.arange(5.)\nf['x'] = np.arange(6, dtype='i4')", "libver='latest'")), 2);
+  EXPECT_EQ(expect_same(write("f['a/b/c'] = np.arange(5.)\nf['x'] = np.arange(6, dtype='i4')",
+                              "libver='latest'")),
+            2);
 }
 
 TEST_F(Hdf5Foreign, TextIsShownNotGuessed) {
@@ -118,25 +125,33 @@ TEST_F(Hdf5Foreign, TextIsShownNotGuessed) {
 }
 
 TEST_F(Hdf5Foreign, WhatLeadsOutOfTheFileIsRefused) {
-  expect_refused("f['w'] = h5py.ExternalLink('/etc/passwd', '/x')", "external link", "libver='latest'");
+  expect_refused("f['w'] = h5py.ExternalLink('/etc/passwd', '/x')", "external link",
+                 "libver='latest'");
   expect_refused("f['w'] = h5py.ExternalLink('/etc/passwd', '/x')", "external link");
   expect_refused("f['v'] = np.zeros(3); f['w'] = h5py.SoftLink('/v')", "soft link");
-  expect_refused("f['v'] = np.zeros(3); f['w'] = h5py.SoftLink('/v')", "soft link", "libver='latest'");
+  expect_refused("f['v'] = np.zeros(3); f['w'] = h5py.SoftLink('/v')", "soft link",
+                 "libver='latest'");
   expect_refused(R"(
 v = h5py.VirtualLayout((4,), 'f4'); v[:] = h5py.VirtualSource('/tmp/other.h5', 'x', (4,))
-f.create_virtual_dataset('w', v))", "", "libver='latest'");
-  expect_refused("f.create_dataset('w', (4,), 'f4', external=[(sys.argv[1] + '.raw', 0, 16)])[:] = 1", "other files");
+f.create_virtual_dataset('w', v))",
+                 "", "libver='latest'");
+  expect_refused(
+      "f.create_dataset('w', (4,), 'f4', external=[(sys.argv[1] + '.raw', 0, 16)])[:] = 1",
+      "other files");
   std::filesystem::remove(path_.string() + ".raw");
 }
 
 TEST_F(Hdf5Foreign, OtherFiltersAreRefusedByNumber) {
-  expect_refused("f.create_dataset('w', data=np.zeros(100), chunks=(10,), compression='lzf')", "filter 32000");
+  expect_refused("f.create_dataset('w', data=np.zeros(100), chunks=(10,), compression='lzf')",
+                 "filter 32000");
 }
 
 // Without digests a flipped value passes; nothing may crash, hang or read elsewhere.
 TEST_F(Hdf5Foreign, DamageEndsInAnErrorOrInValues) {
   for (const std::string_view options : {"", "libver='latest'"}) {
-    write(options.empty() ? kEveryKind : std::string_view("for i in range(40): f['g/w%d' % i] = np.arange(4.)"), options);
+    write(options.empty() ? kEveryKind
+                          : std::string_view("for i in range(40): f['g/w%d' % i] = np.arange(4.)"),
+          options);
     const std::string whole = read_file(path_);
     std::uint32_t random = 7;
     int refused = 0;

@@ -30,7 +30,8 @@ class Hdf5Hostile : public testing::Test {
   void forge() {
     for (Section* section : {&block_.structures, &block_.table, &block_.manifest}) {
       if (fits(section->offset_bytes, section->size_bytes, bytes_.size())) {
-        section->sha256 = sha256(std::string_view(bytes_).substr(section->offset_bytes, section->size_bytes));
+        section->sha256 =
+            sha256(std::string_view(bytes_).substr(section->offset_bytes, section->size_bytes));
       }
     }
     const auto first = encode_first_block(block_);
@@ -41,16 +42,20 @@ class Hdf5Hostile : public testing::Test {
   // Overwrites a number in row `row` of the tensor table.
   template <typename T>
   void set(std::size_t row, std::size_t at, T value) {
-    std::memcpy(bytes_.data() + block_.table.offset_bytes + row * kTensorRecordBytes + at, &value, sizeof value);
+    std::memcpy(bytes_.data() + block_.table.offset_bytes + row * kTensorRecordBytes + at, &value,
+                sizeof value);
   }
   template <typename T>
   T get(std::size_t row, std::size_t at) const {
     T value;
-    std::memcpy(&value, bytes_.data() + block_.table.offset_bytes + row * kTensorRecordBytes + at, sizeof value);
+    std::memcpy(&value, bytes_.data() + block_.table.offset_bytes + row * kTensorRecordBytes + at,
+                sizeof value);
     return value;
   }
   void set_extent(std::size_t index, std::int64_t value) {
-    std::memcpy(bytes_.data() + block_.table.offset_bytes + block_.records * kTensorRecordBytes + index * 8, &value, 8);
+    std::memcpy(
+        bytes_.data() + block_.table.offset_bytes + block_.records * kTensorRecordBytes + index * 8,
+        &value, 8);
   }
 
   void expect_refused(Code code, std::string_view word) {
@@ -68,8 +73,8 @@ class Hdf5Hostile : public testing::Test {
 };
 
 // Places of the numbers in a row.
-constexpr std::size_t kNameAt = 0, kNameLength = 4, kShapeAt = 8, kRank = 12, kFlags = 14, kOffset = 16, kSize = 24,
-                      kChunkAt = 32, kChunkCount = 36, kDType = 40;
+constexpr std::size_t kNameAt = 0, kNameLength = 4, kShapeAt = 8, kRank = 12, kFlags = 14,
+                      kOffset = 16, kSize = 24, kChunkAt = 32, kChunkCount = 36, kDType = 40;
 constexpr auto kHuge = std::numeric_limits<std::uint64_t>::max();
 
 TEST_F(Hdf5Hostile, TheForgeItselfMakesGoodFiles) {
@@ -233,7 +238,8 @@ TEST_F(Hdf5Hostile, StructuresThatTellAnotherStory) {
   ASSERT_FALSE(report.ok());
   EXPECT_NE(report.problems[0].message.find("HDF5 structures do not say"), std::string::npos);
   // Loading does not look at them at all.
-  EXPECT_EQ(tensor_at(open(path_), "model/fc.weight").digest(), patterned(DType::kFloat32, {4, 5}, 2).digest());
+  EXPECT_EQ(tensor_at(open(path_), "model/fc.weight").digest(),
+            patterned(DType::kFloat32, {4, 5}, 2).digest());
 }
 
 }  // namespace

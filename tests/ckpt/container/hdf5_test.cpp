@@ -78,8 +78,9 @@ TEST(Hdf5, TiesAreSeenThroughSeparateStorages) {
   const auto memory = std::make_shared<std::vector<std::byte>>(64);
   document.root = document.arena->dict();
   for (const std::string_view name : {"a", "b"}) {
-    document.root.as_dict().append(*document.arena, name, document.arena->tensor(Tensor::contiguous(
-        DType::kFloat32, {16}, borrowed_storage(*memory, memory))));
+    document.root.as_dict().append(*document.arena, name,
+                                   document.arena->tensor(Tensor::contiguous(
+                                       DType::kFloat32, {16}, borrowed_storage(*memory, memory))));
   }
   EXPECT_EQ(write_hdf5(folder / "a.h5", document).tensor_bytes, 64u);
   expect_whole(folder / "a.h5");
@@ -102,11 +103,14 @@ TEST(Hdf5, LargeTensorsHaveChunkDigests) {
   Arena& arena = *document.arena;
   document.root = arena.dict();
   DictNode& root = document.root.as_dict();
-  const Tensor plain = patterned(DType::kUInt8, {static_cast<std::int64_t>(2 * kChunkBytes + 12345)}, 7);
+  const Tensor plain =
+      patterned(DType::kUInt8, {static_cast<std::int64_t>(2 * kChunkBytes + 12345)}, 7);
   const Tensor wide = patterned(DType::kFloat32, {2048, 2500}, 8);
   root.append(arena, "small", arena.tensor(patterned(DType::kFloat32, {3})));
   root.append(arena, "plain", arena.tensor(plain));
-  root.append(arena, "transposed", arena.tensor(Tensor::make(DType::kFloat32, {2500, 2048}, {1, 2500}, 0, wide.storage())));
+  root.append(
+      arena, "transposed",
+      arena.tensor(Tensor::make(DType::kFloat32, {2500, 2048}, {1, 2500}, 0, wide.storage())));
   root.append(arena, "tail", arena.tensor(patterned(DType::kFloat32, {3})));
   write_hdf5(folder / "a.h5", document);
   expect_same(document, Hdf5Reader::open(folder / "a.h5").document(Verify::kAll));
@@ -119,8 +123,9 @@ TEST(Hdf5, LargeTensorsHaveChunkDigests) {
   write_file(folder / "b.h5", bytes);
   const VerifyReport report = verify(folder / "b.h5");
   ASSERT_FALSE(report.ok());
-  const auto chunk = std::find_if(report.problems.begin(), report.problems.end(),
-                                  [&](const Problem& p) { return p.offset_bytes == entry.offset_bytes + kChunkBytes; });
+  const auto chunk = std::find_if(
+      report.problems.begin(), report.problems.end(),
+      [&](const Problem& p) { return p.offset_bytes == entry.offset_bytes + kChunkBytes; });
   ASSERT_NE(chunk, report.problems.end());
   EXPECT_EQ(chunk->tensor, "plain");
   EXPECT_NE(chunk->message.find("chunk 1 at byte"), std::string::npos);
@@ -138,7 +143,8 @@ TEST(Hdf5, ManyTensorsInOneGroup) {
   document.root = arena.dict();
   const Value model = arena.dict();
   for (int i = 0; i < 3000; ++i) {
-    model.as_dict().append(arena, fmt::format("layers.{}.weight", i), arena.tensor(patterned(DType::kFloat32, {3}, static_cast<unsigned>(i))));
+    model.as_dict().append(arena, fmt::format("layers.{}.weight", i),
+                           arena.tensor(patterned(DType::kFloat32, {3}, static_cast<unsigned>(i))));
   }
   document.root.as_dict().append(arena, "model", model);
   write_hdf5(folder / "a.h5", document);
@@ -187,7 +193,8 @@ TEST(Hdf5, AMissingDirectoryIsNotFound) {
 TEST(Hdf5, ProgressCountsWhatIsWritten) {
   const ScratchFolder folder;
   std::atomic<std::uint64_t> bytes{0};
-  const WriteReport report = write_hdf5(folder / "a.h5", rich_document(), {.on_bytes = [&](std::uint64_t n) { bytes += n; }});
+  const WriteReport report = write_hdf5(folder / "a.h5", rich_document(),
+                                        {.on_bytes = [&](std::uint64_t n) { bytes += n; }});
   EXPECT_EQ(bytes.load(), report.file_bytes);
 }
 

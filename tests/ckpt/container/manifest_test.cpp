@@ -46,7 +46,8 @@ TEST(Manifest, EveryKindOfValueComesBackExactly) {
   for (std::size_t i = 0; i < numbers.size(); ++i) {
     ASSERT_EQ(numbers[i].kind(), original[i].kind()) << i;
     if (numbers[i].kind() == Kind::kFloat) {
-      EXPECT_EQ(std::bit_cast<std::uint64_t>(numbers[i].as_float()), std::bit_cast<std::uint64_t>(original[i].as_float()));
+      EXPECT_EQ(std::bit_cast<std::uint64_t>(numbers[i].as_float()),
+                std::bit_cast<std::uint64_t>(original[i].as_float()));
     }
     if (numbers[i].kind() == Kind::kInt) {
       EXPECT_EQ(numbers[i].as_int(), original[i].as_int());
@@ -119,13 +120,32 @@ TEST(Manifest, DepthIsBoundedBothWays) {
 
 TEST(Manifest, MalformedIsCorrupt) {
   const char* const kBad[] = {
-      "", "[1]", "{}", R"({"id":0})", R"({"ref":0})", R"({"tensor":0})", R"({"tensor":-1})", R"({"tensor":1.5})",
-      R"({"list":{}})", R"({"dict":[1]})", R"({"dict":[[1]]})", R"({"float":"1"})", R"({"int":"x"})",
-      R"({"int":"99999999999999999999"})", R"({"bytes":"0"})", R"({"bytes":"zz"})", R"({"complex":[1]})",
-      R"({"id":1,"list":[]})", R"({"id":0,"list":[{"id":0,"list":[]}]})", R"({"tensor":null})",
+      "",
+      "[1]",
+      "{}",
+      R"({"id":0})",
+      R"({"ref":0})",
+      R"({"tensor":0})",
+      R"({"tensor":-1})",
+      R"({"tensor":1.5})",
+      R"({"list":{}})",
+      R"({"dict":[1]})",
+      R"({"dict":[[1]]})",
+      R"({"float":"1"})",
+      R"({"int":"x"})",
+      R"({"int":"99999999999999999999"})",
+      R"({"bytes":"0"})",
+      R"({"bytes":"zz"})",
+      R"({"complex":[1]})",
+      R"({"id":1,"list":[]})",
+      R"({"id":0,"list":[{"id":0,"list":[]}]})",
+      R"({"tensor":null})",
       R"({"tensor":null,"layout":"strided","dtype":"float32","shape":[1]})",
       R"({"tensor":null,"layout":"meta","dtype":"float32","shape":[4611686018427387904,4]})",
-      R"({"list":[1],"list":[2]})", "18446744073709551615", "1e999", "{\"list\":[\"\xff\"]}"};
+      R"({"list":[1],"list":[2]})",
+      "18446744073709551615",
+      "1e999",
+      "{\"list\":[\"\xff\"]}"};
   for (const char* json : kBad) EXPECT_EQ(code_of(json), Code::kCorrupt) << json;
   EXPECT_EQ(code_of(R"({"hologram":[]})"), Code::kUnsupported);
   EXPECT_EQ(code_of(R"({"hologram":"x"})"), Code::kUnsupported);

@@ -10,7 +10,8 @@ namespace {
 
 std::string with_header(std::string_view header, std::size_t data_bytes) {
   std::string bytes(8, '\0');
-  store_little(reinterpret_cast<std::byte*>(bytes.data()), static_cast<std::uint64_t>(header.size()));
+  store_little(reinterpret_cast<std::byte*>(bytes.data()),
+               static_cast<std::uint64_t>(header.size()));
   return bytes + std::string(header) + std::string(data_bytes, 'x');
 }
 
@@ -19,12 +20,15 @@ TEST(Safetensors, ValuesNamesAndTextComeBack) {
   std::vector<std::pair<std::string, Tensor>> tensors;
   for (std::size_t i = 0; i < kDTypeCount; ++i) {
     const auto dtype = static_cast<DType>(i);
-    if (safetensors_name(dtype)) tensors.emplace_back(name(dtype), patterned(dtype, {3, 5}, static_cast<unsigned>(i)));
+    if (safetensors_name(dtype))
+      tensors.emplace_back(name(dtype), patterned(dtype, {3, 5}, static_cast<unsigned>(i)));
   }
   const Tensor base = patterned(DType::kFloat32, {4, 6}, 9);
-  tensors.emplace_back("transposed", Tensor::make(DType::kFloat32, {6, 4}, {1, 6}, 0, base.storage()));
+  tensors.emplace_back("transposed",
+                       Tensor::make(DType::kFloat32, {6, 4}, {1, 6}, 0, base.storage()));
   tensors.emplace_back("empty", patterned(DType::kFloat32, {0}));
-  const WriteReport report = write_safetensors(folder / "a.safetensors", tensors, {{"format", "pt"}, {"epoch", "3"}});
+  const WriteReport report =
+      write_safetensors(folder / "a.safetensors", tensors, {{"format", "pt"}, {"epoch", "3"}});
   EXPECT_EQ(report.file_bytes, std::filesystem::file_size(folder / "a.safetensors"));
   EXPECT_EQ(report.file_digest, sha256_file(folder / "a.safetensors"));
 
@@ -66,18 +70,23 @@ TEST(Safetensors, HostileHeadersAreRefused) {
     Code code;
   };
   const Case kCases[] = {
-      {R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", 8, Code::kCorrupt},
-      {R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}})", 6, Code::kCorrupt},
+      {R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})",
+       8, Code::kCorrupt},
+      {R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}})",
+       6, Code::kCorrupt},
       {R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", 8, Code::kCorrupt},
       {R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 5, Code::kCorrupt},
       {R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 3, Code::kCorrupt},
       {R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", 4, Code::kCorrupt},
       {R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}})", 4, Code::kCorrupt},
-      {R"({"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,0]}})", 0, Code::kCorrupt},
-      {R"({"a":{"dtype":"F32","shape":[2305843009213693953,8],"data_offsets":[0,32]}})", 32, Code::kCorrupt},
+      {R"({"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,0]}})", 0,
+       Code::kCorrupt},
+      {R"({"a":{"dtype":"F32","shape":[2305843009213693953,8],"data_offsets":[0,32]}})", 32,
+       Code::kCorrupt},
       {R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", 4, Code::kCorrupt},
       {R"({"a":{"dtype":"F32","shape":[1.0],"data_offsets":[0,4]}})", 4, Code::kCorrupt},
-      {R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,18446744073709551615]}})", 4, Code::kCorrupt},
+      {R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,18446744073709551615]}})", 4,
+       Code::kCorrupt},
       {R"({"a":{"dtype":"F31","shape":[1],"data_offsets":[0,4]}})", 4, Code::kUnsupported},
       {R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"code":"x"}})", 4, Code::kCorrupt},
       {R"({"a":{"dtype":"F32","shape":[[[[1]]]],"data_offsets":[0,4]}})", 4, Code::kCorrupt},
@@ -100,7 +109,8 @@ TEST(Safetensors, HostileHeadersAreRefused) {
 
 TEST(Safetensors, HeaderLengthIsBounded) {
   const ScratchFolder folder;
-  for (const std::uint64_t length : {std::uint64_t{100'000'001}, std::uint64_t{1} << 63, std::uint64_t{50}}) {
+  for (const std::uint64_t length :
+       {std::uint64_t{100'000'001}, std::uint64_t{1} << 63, std::uint64_t{50}}) {
     std::string bytes(16, '{');
     store_little(reinterpret_cast<std::byte*>(bytes.data()), length);
     write_file(folder / "x", bytes);
@@ -112,7 +122,8 @@ TEST(Safetensors, HeaderLengthIsBounded) {
 
 TEST(Safetensors, EveryTruncationIsRefused) {
   const ScratchFolder folder;
-  const std::pair<std::string, Tensor> tensors[] = {{"a", patterned(DType::kFloat32, {3})}, {"b", patterned(DType::kInt8, {5})}};
+  const std::pair<std::string, Tensor> tensors[] = {{"a", patterned(DType::kFloat32, {3})},
+                                                    {"b", patterned(DType::kInt8, {5})}};
   write_safetensors(folder / "x", tensors, {});
   for (auto length = std::filesystem::file_size(folder / "x"); length-- > 0;) {
     std::filesystem::resize_file(folder / "x", length);

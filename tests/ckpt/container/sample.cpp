@@ -60,7 +60,8 @@ Value all_types(Arena& arena) {
   const Value dict = arena.dict();
   for (std::size_t i = 0; i < kDTypeCount; ++i) {
     const auto dtype = static_cast<DType>(i);
-    dict.as_dict().append(arena, name(dtype), arena.tensor(patterned(dtype, {2, 3}, static_cast<unsigned>(i))));
+    dict.as_dict().append(arena, name(dtype),
+                          arena.tensor(patterned(dtype, {2, 3}, static_cast<unsigned>(i))));
   }
   return dict;
 }
@@ -70,10 +71,14 @@ Value views(Arena& arena) {
   DictNode& node = dict.as_dict();
   const Tensor whole = patterned(DType::kFloat32, {6, 4}, 40);
   node.append(arena, "whole", arena.tensor(whole));
-  node.append(arena, "transposed", arena.tensor(Tensor::make(DType::kFloat32, {4, 6}, {1, 4}, 0, whole.storage())));
-  node.append(arena, "part", arena.tensor(Tensor::make(DType::kFloat32, {2, 4}, {4, 1}, 8, whole.storage())));
-  node.append(arena, "tied", arena.tensor(Tensor::make(DType::kFloat32, {6, 4}, {4, 1}, 0, whole.storage())));
-  node.append(arena, "conjugated", arena.tensor(patterned(DType::kComplex64, {3}, 41).with_lazy_bits(true, false)));
+  node.append(arena, "transposed",
+              arena.tensor(Tensor::make(DType::kFloat32, {4, 6}, {1, 4}, 0, whole.storage())));
+  node.append(arena, "part",
+              arena.tensor(Tensor::make(DType::kFloat32, {2, 4}, {4, 1}, 8, whole.storage())));
+  node.append(arena, "tied",
+              arena.tensor(Tensor::make(DType::kFloat32, {6, 4}, {4, 1}, 0, whole.storage())));
+  node.append(arena, "conjugated",
+              arena.tensor(patterned(DType::kComplex64, {3}, 41).with_lazy_bits(true, false)));
   node.append(arena, "scalar", arena.tensor(patterned(DType::kFloat64, {}, 42)));
   node.append(arena, "empty", arena.tensor(patterned(DType::kInt16, {0, 7}, 43)));
   node.append(arena, "deep", arena.tensor(patterned(DType::kUInt8, Shape(40, 1), 44)));
@@ -84,12 +89,14 @@ Value numbers(Arena& arena) {
   const Value list = arena.list();
   auto& items = list.as_sequence().items;
   const auto add = [&](Value value) { items.push_back(arena, value); };
-  for (const double x : {0.0, -0.0, 1.0, 0.1, 5e-324, 1e308, -2.5e-10, double{1ll << 60}}) add(Value::real(x));
+  for (const double x : {0.0, -0.0, 1.0, 0.1, 5e-324, 1e308, -2.5e-10, double{1ll << 60}})
+    add(Value::real(x));
   add(Value::real(std::numeric_limits<double>::infinity()));
   add(Value::real(-std::numeric_limits<double>::infinity()));
   add(Value::real(std::bit_cast<double>(0x7ff8'0000'0000'1234u)));
-  for (const std::int64_t i : {std::int64_t{0}, std::int64_t{-1}, std::int64_t{1} << 53, (std::int64_t{1} << 53) + 1,
-                               std::numeric_limits<std::int64_t>::min(), std::numeric_limits<std::int64_t>::max()}) {
+  for (const std::int64_t i :
+       {std::int64_t{0}, std::int64_t{-1}, std::int64_t{1} << 53, (std::int64_t{1} << 53) + 1,
+        std::numeric_limits<std::int64_t>::min(), std::numeric_limits<std::int64_t>::max()}) {
     add(Value::integer(i));
   }
   add(arena.big_integer(as_bytes("0123456789abcdef")));
@@ -131,7 +138,8 @@ Value records(Arena& arena) {
   node.args = arena.tuple();
   node.has_state = true;
   node.items.push_back(arena, Value::integer(1));
-  node.entries.push_back(arena, {arena.string("center"), arena.tensor(patterned(DType::kFloat32, {3}, 51))});
+  node.entries.push_back(
+      arena, {arena.string("center"), arena.tensor(patterned(DType::kFloat32, {3}, 51))});
   list.as_sequence().items.push_back(arena, opaque);
   list.as_sequence().items.push_back(arena, opaque);
   list.as_sequence().items.push_back(arena, list);  // holds itself
@@ -152,7 +160,11 @@ Value special_tensors(Arena& arena) {
   quantized.tensor = patterned(DType::kQInt8, {2, 2}, 62);
   quantized.dtype = DType::kQInt8;
   quantized.shape = {2, 2};
-  quantized.quantizer = Quantizer{true, 0.5, 3, 1, arena.tensor(patterned(DType::kFloat64, {2}, 63)),
+  quantized.quantizer = Quantizer{true,
+                                  0.5,
+                                  3,
+                                  1,
+                                  arena.tensor(patterned(DType::kFloat64, {2}, 63)),
                                   arena.tensor(patterned(DType::kInt64, {2}, 64))};
   dict.as_dict().append(arena, "quantized", arena.tensor_node(std::move(quantized)));
   TensorNode parameter;
@@ -167,11 +179,14 @@ Value special_tensors(Arena& arena) {
 
 Value odd_names(Arena& arena) {
   const Value dict = arena.dict();
-  for (const std::string_view key : {"a/b", "%41", "@x", "", ".", "..", "tab\t", "0", "gr\xc3\xbc\xc3\x9f", "\xff"}) {
-    dict.as_dict().append(arena, key, arena.tensor(patterned(DType::kInt8, {2}, static_cast<unsigned>(key.size()))));
+  for (const std::string_view key :
+       {"a/b", "%41", "@x", "", ".", "..", "tab\t", "0", "gr\xc3\xbc\xc3\x9f", "\xff"}) {
+    dict.as_dict().append(
+        arena, key, arena.tensor(patterned(DType::kInt8, {2}, static_cast<unsigned>(key.size()))));
   }
   dict.as_dict().append(arena, Value::integer(0), arena.tensor(patterned(DType::kInt8, {3}, 70)));
-  dict.as_dict().append(arena, std::string(3000, 'n'), arena.tensor(patterned(DType::kInt8, {4}, 71)));
+  dict.as_dict().append(arena, std::string(3000, 'n'),
+                        arena.tensor(patterned(DType::kInt8, {4}, 71)));
   return dict;
 }
 

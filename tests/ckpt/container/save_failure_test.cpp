@@ -27,8 +27,9 @@ class SaveFailure : public testing::Test {
   // Runs the probe with failing calls; its exit code, or -1 when it was killed.
   int save(unsigned seed, int failing_call, std::string_view way) const {
     const std::string command =
-        fmt::format("FAILING_CALL={} FAILING_WAY={} LD_PRELOAD='{}' '{}' '{}' {} 2> '{}'", failing_call, way,
-                    REPRISE_FAILING_CALLS, REPRISE_SAVE_PROBE, target_.string(), seed, (folder_.path().string() + ".log"));
+        fmt::format("FAILING_CALL={} FAILING_WAY={} LD_PRELOAD='{}' '{}' '{}' {} 2> '{}'",
+                    failing_call, way, REPRISE_FAILING_CALLS, REPRISE_SAVE_PROBE, target_.string(),
+                    seed, (folder_.path().string() + ".log"));
     const int status = std::system(("exec env " + command).c_str());
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
@@ -36,8 +37,9 @@ class SaveFailure : public testing::Test {
   // How many calls a save makes that can fail.
   int count_calls() const {
     const std::string out = folder_.path().string() + ".count";
-    const std::string command = fmt::format("FAILING_COUNT=1 LD_PRELOAD='{}' '{}' '{}' 1 > '{}'", REPRISE_FAILING_CALLS,
-                                            REPRISE_SAVE_PROBE, target_.string(), out);
+    const std::string command =
+        fmt::format("FAILING_COUNT=1 LD_PRELOAD='{}' '{}' '{}' 1 > '{}'", REPRISE_FAILING_CALLS,
+                    REPRISE_SAVE_PROBE, target_.string(), out);
     EXPECT_EQ(std::system(command.c_str()), 0);
     const int count = std::atoi(read_file(out).c_str());
     std::filesystem::remove(out);
@@ -52,7 +54,8 @@ class SaveFailure : public testing::Test {
   }
 
   std::size_t files() const {
-    return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(folder_.path()), {}));
+    return static_cast<std::size_t>(
+        std::distance(std::filesystem::directory_iterator(folder_.path()), {}));
   }
 
   void TearDown() override { std::filesystem::remove(folder_.path().string() + ".log"); }
@@ -92,7 +95,8 @@ TEST_F(SaveFailure, InterruptedAndShortCallsAreContinued) {
         EXPECT_EQ(whole_seed(), call);
       } else {
         EXPECT_EQ(way, "EINTR");
-        EXPECT_EQ(code, static_cast<int>(Code::kIo)) << "rename does not return EINTR on Linux: an error is right";
+        EXPECT_EQ(code, static_cast<int>(Code::kIo))
+            << "rename does not return EINTR on Linux: an error is right";
       }
     }
   }

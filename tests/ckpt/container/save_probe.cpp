@@ -17,8 +17,9 @@ Document seeded(unsigned seed) {
   document.root = arena.dict();
   document.root.as_dict().append(arena, "seed", Value::integer(seed));
   for (unsigned i = 0; i < 3; ++i) {
-    document.root.as_dict().append(arena, fmt::format("t{}", i),
-                                   arena.tensor(container::patterned(DType::kUInt8, {1 << 20}, seed + i)));
+    document.root.as_dict().append(
+        arena, fmt::format("t{}", i),
+        arena.tensor(container::patterned(DType::kUInt8, {1 << 20}, seed + i)));
   }
   return document;
 }

@@ -1,5 +1,5 @@
-#include "ckpt/base/error.h"
 #include "engine/determinism/determinism.h"
+#include "ckpt/base/error.h"
 #include "engine/device/device.h"
 
 #include <ATen/ATen.h>
@@ -44,9 +44,8 @@ TEST(Determinism, ACublasWorkspaceOfAnotherSizeIsRefused) {
 }
 
 TEST(Determinism, OtherErrorsOfLibTorchKeepTheirFirstLine) {
-  const Error shapes = error_of([] {
-    translate_torch_errors([] { at::ones({2}) + at::ones({3}); });
-  });
+  const Error shapes =
+      error_of([] { translate_torch_errors([] { at::ones({2}) + at::ones({3}); }); });
   EXPECT_EQ(shapes.code(), Code::kInternal);
   EXPECT_EQ(std::string(shapes.what()).find('\n'), std::string::npos) << shapes.what();
   const Error memory = error_of([] { translate_torch_errors([] { throw std::bad_alloc(); }); });

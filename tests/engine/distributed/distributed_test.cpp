@@ -4,12 +4,12 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/wait.h>
 #include <array>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
-#include <sys/wait.h>
 
 namespace reprise::engine {
 namespace {
@@ -64,8 +64,8 @@ TEST(Processes, DifferentOptionsAreNamed) {
 }
 
 TEST(Processes, ARankThatNeverComesIsNamed) {
-  const Ended ended = run("2 1 wait",
-                          "RANK=0 WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=29731");
+  const Ended ended =
+      run("2 1 wait", "RANK=0 WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=29731");
   EXPECT_EQ(ended.code, static_cast<int>(Code::kIo)) << ended.text;
   EXPECT_NE(ended.text.find("rank 1 of 2 did not come"), std::string::npos) << ended.text;
 }

@@ -1,16 +1,17 @@
-// The program that distributed_test starts: trains the small run in as many processes as it is told,
-// and rank 0 prints losses and digest. `world_main N THREADS CASE`, CASE: resnet, vit, die, options, wait.
+// The program that distributed_test starts: trains the small run in as many processes as it is
+// told, and rank 0 prints losses and digest. `world_main N THREADS CASE`, CASE: resnet, vit, die,
+// options, wait.
 #include "ckpt/base/error.h"
 #include "engine/distributed/agree.h"
 #include "engine/distributed/connect.h"
 #include "engine/distributed/launch.h"
 #include "tests/engine/shards/small_run.h"
 
+#include <unistd.h>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
-#include <unistd.h>
 #include <vector>
 
 namespace reprise::engine {
@@ -23,7 +24,8 @@ int train(const std::vector<std::string>& arguments) {
   if (what == "wait") how.join_timeout = std::chrono::seconds(2);
   const auto communicator = connect(place, how);
   if (what == "options") {
-    require_equal_options(*communicator, {{"arch", "vit_tiny"}, {"seed", communicator->rank() / 2}});
+    require_equal_options(*communicator,
+                          {{"arch", "vit_tiny"}, {"seed", communicator->rank() / 2}});
     return 0;
   }
   if (what == "die") {

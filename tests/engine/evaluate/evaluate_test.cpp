@@ -1,7 +1,7 @@
 // Evaluation is exact: neither the batch size nor threads change a bit, and training never notices.
+#include "engine/evaluate/evaluate.h"
 #include "engine/data/open.h"
 #include "engine/distributed/communicator.h"
-#include "engine/evaluate/evaluate.h"
 #include "engine/torch_bridge/load_state.h"
 
 #include <ATen/ATen.h>

@@ -67,8 +67,7 @@ void expect_same_as_pytorch(const std::string& file, const std::string& arch,
   step_options.plan.shards = network->layout()->batch_norms().empty() ? 3 : 1;
   const auto alone = single_process();
   ShardedStep step(step_options, network->layout(), c10::kCPU, pool, *alone);
-  const StepResult& result =
-      step.run(weights, 0, supervised(*network, weights, objective, batch));
+  const StepResult& result = step.run(weights, 0, supervised(*network, weights, objective, batch));
   EXPECT_NEAR(result.loss, tensor("loss").item<double>(), 5e-5);
   // ReLU's kinks behind BatchNorm over few values magnify rounding, in PyTorch too: both are held
   // against gradients in float64.
@@ -79,8 +78,7 @@ void expect_same_as_pytorch(const std::string& file, const std::string& arch,
   double size = 0;
   for (const ParameterSpec& spec : network->layout()->parameters()) {
     const at::Tensor truth = copy_of(*exact.find(spec.name));
-    const at::Tensor ours =
-        result.gradient.narrow(0, spec.offset, spec.elements).view(spec.shape);
+    const at::Tensor ours = result.gradient.narrow(0, spec.offset, spec.elements).view(spec.shape);
     our_error += square_sum(ours.to(at::kDouble) - truth);
     their_error += square_sum(copy_of(*theirs.find(spec.name)).to(at::kDouble) - truth);
     size += square_sum(truth);

@@ -1,4 +1,5 @@
-// Our optimizers and the real torch.optim: 100 updates side by side, and states that go back and forth.
+// Our optimizers and the real torch.optim: 100 updates side by side, and states that go back and
+// forth.
 #include "ckpt/base/error.h"
 #include "ckpt/base/json.h"
 #include "ckpt/state/checkpoint.h"
@@ -78,8 +79,8 @@ class Peers : public ::testing::Test {
     }
     return flat;
   }
-  static void advance(Optimizer& optimizer, Weights& weights, std::int64_t first,
-                      std::int64_t last, WorkerPool& pool) {
+  static void advance(Optimizer& optimizer, Weights& weights, std::int64_t first, std::int64_t last,
+                      WorkerPool& pool) {
     for (std::int64_t update = first; update < last; ++update) {
       const at::Tensor g = gradient(weights.layout(), update);
       StepOptions how;
@@ -95,8 +96,7 @@ class Peers : public ::testing::Test {
       const at::Tensor theirs = copy_of(*expected.find(ours.name));
       // 100 updates of size about lr on values of about 1: a few units in the last place each.
       EXPECT_TRUE(at::allclose(ours.tensor, theirs, 2e-6, 1e-6))
-          << what << " " << ours.name << " by "
-          << (ours.tensor - theirs).abs().max().item<float>();
+          << what << " " << ours.name << " by " << (ours.tensor - theirs).abs().max().item<float>();
     }
   }
 

@@ -1,5 +1,5 @@
-#include "ckpt/base/error.h"
 #include "engine/shards/plan.h"
+#include "ckpt/base/error.h"
 #include "engine/shards/tree.h"
 
 #include <gtest/gtest.h>

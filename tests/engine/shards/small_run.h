@@ -72,8 +72,7 @@ inline Digest digest_of(const Weights& weights, const Weights& average,
   return sha.finish();
 }
 
-inline SmallRunResult run_small(const SmallRun& run, unsigned threads,
-                                Communicator& communicator) {
+inline SmallRunResult run_small(const SmallRun& run, unsigned threads, Communicator& communicator) {
   WorkerPool pool(threads);
   const auto network = build_network(run.network);
   Weights weights = Weights::initialised(network->layout(), 42);
@@ -92,8 +91,7 @@ inline SmallRunResult run_small(const SmallRun& run, unsigned threads,
   ShardedStep step(options, network->layout(), c10::kCPU, pool, communicator);
   SmallRunResult result;
   for (std::uint64_t update = 0; update < run.updates; ++update) {
-    const TrainingBatch batch =
-        made_up_batch(run.network, update, options.plan.local_samples());
+    const TrainingBatch batch = made_up_batch(run.network, update, options.plan.local_samples());
     const StepResult& out =
         step.run(weights, update, supervised(*network, weights, objective, batch));
     const double norm = gradient_norm(out.gradient, pool);

@@ -1,6 +1,6 @@
+#include "engine/torch_bridge/load_state.h"
 #include "ckpt/base/error.h"
 #include "engine/models/network.h"
-#include "engine/torch_bridge/load_state.h"
 #include "engine/torch_bridge/tensor.h"
 
 #include <ATen/ATen.h>
@@ -41,17 +41,18 @@ TEST(LoadState, ConvertsBetweenFloatingPointTypes) {
 }
 
 TEST(LoadState, StrictReportsAllThatDoesNotFitAndWritesNothing) {
-  const std::vector<NamedTensor> targets{{"a", at::zeros({2})}, {"b", at::zeros({3})},
-                                         {"c", at::zeros({1})}};
-  const StateDict source = state_of(
-      {{"a", at::ones({2})}, {"b", at::ones({4})}, {"stranger", at::ones({1})}});
+  const std::vector<NamedTensor> targets{
+      {"a", at::zeros({2})}, {"b", at::zeros({3})}, {"c", at::zeros({1})}};
+  const StateDict source =
+      state_of({{"a", at::ones({2})}, {"b", at::ones({4})}, {"stranger", at::ones({1})}});
   try {
     load_state(source, targets, true);
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), Code::kMismatch);
     const std::string text = error.what();
-    for (const char* part : {"c", "stranger", "b: shape [4] in the checkpoint, [3]", "--no-strict"}) {
+    for (const char* part :
+         {"c", "stranger", "b: shape [4] in the checkpoint, [3]", "--no-strict"}) {
       EXPECT_NE(text.find(part), std::string::npos) << part << " in " << text;
     }
   }
