@@ -72,11 +72,6 @@ step "Another run differs: where did they part, and why?"
 show train "${settings[@]}" --seed 8 --max-updates 8 --work-dir other
 expect 1 repro audit whole other
 
-if ! repro report --help >/dev/null 2>&1; then
-  printf '\nThe demo took %d s; what it made is in\n' "$((SECONDS - demo_started))"
-  echo "$out"
-  exit 0
-fi
 step "Everything on one page"
 show repro report whole stopped other -o report.html
 [[ -s report.html ]] || surprise "repro report wrote no report.html"
