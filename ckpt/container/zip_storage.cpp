@@ -34,7 +34,10 @@ class StoredEntry final : public Storage {
 
   std::uint64_t size_bytes() const override { return entry_.size_bytes; }
   void read(std::uint64_t offset, MutableBytes out) const override {
-    if (!out.empty()) std::memcpy(out.data(), checked().data() + offset, out.size());
+    if (out.empty()) return;
+    checked();
+    // Through the descriptor: pages that are only copied need not become resident here.
+    archive_->file().read(entry_.offset_bytes + offset, out);
   }
   Bytes in_place() const override { return checked(); }
   void release(std::uint64_t offset, std::uint64_t length) const override {
@@ -47,6 +50,7 @@ class StoredEntry final : public Storage {
     if (!checked_.load(std::memory_order_acquire)) {
       // Two threads may both compute it; the answer is the same.
       check(*archive_, entry_, content);
+      archive_->release(entry_.offset_bytes, entry_.stored_bytes);
       checked_.store(true, std::memory_order_release);
     }
     return content;
