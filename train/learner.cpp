@@ -6,8 +6,7 @@ namespace reprise::train {
 namespace {
 
 // Depth of an optimizer's state is three; anything deeper is not ours.
-void collect(const Value& value, const std::string& name, int depth,
-             std::vector<std::pair<std::string, Tensor>>& out) {
+void collect(const Value& value, const std::string& name, int depth, NamedState& out) {
   if (const TensorNode* node = value.if_tensor()) {
     out.emplace_back(name, node->tensor);
   } else if (const DictNode* dict = value.if_dict(); dict != nullptr && depth < 8) {
@@ -24,18 +23,12 @@ void collect(const Value& value, const std::string& name, int depth,
 
 }  // namespace
 
-Checkpoint to_checkpoint(const Learner& learner, const CheckpointFrame& frame,
+Checkpoint to_checkpoint(const Learner& learner, const Mode& mode, const CheckpointFrame& frame,
                          std::optional<LedgerPosition> ledger) {
   Checkpoint checkpoint;
-  checkpoint.type = CheckpointType::kSupervised;
+  mode.describe(learner, checkpoint);
   checkpoint.epoch = learner.progress.epoch;
   checkpoint.uuid = Uuid::random();
-  checkpoint.arch = frame.network->options().arch;
-  checkpoint.arch_head = frame.network->arch_head();
-  const std::string_view head = frame.network->head_prefix();
-  for (const auto& [name, tensor] : engine::state_of(learner.weights.named())) {
-    (name.starts_with(head) ? checkpoint.head : checkpoint.backbone).append(name, tensor);
-  }
   if (learner.ema) checkpoint.ema = engine::state_of(learner.ema->named());
   checkpoint.config = frame.config;
   checkpoint.metrics = learner.metrics.to_json();
@@ -66,8 +59,8 @@ StateDict network_state(const Checkpoint& checkpoint) {
   return state;
 }
 
-void restore(Learner& learner, const Checkpoint& checkpoint) {
-  engine::load_state(network_state(checkpoint), learner.weights.named(), true);
+void restore(Learner& learner, Mode& mode, const Checkpoint& checkpoint) {
+  mode.restore(learner, checkpoint);
   learner.optimizer->load(checkpoint.optimizer);
   if (learner.ema) {
     if (checkpoint.ema.empty()) {
@@ -83,8 +76,8 @@ void restore(Learner& learner, const Checkpoint& checkpoint) {
   learner.parents = {{checkpoint.uuid, Relation::kResumed}};
 }
 
-std::vector<std::pair<std::string, Tensor>> state_tensors(const Learner& learner, Arena& arena) {
-  std::vector<std::pair<std::string, Tensor>> out;
+NamedState state_tensors(const Learner& learner, const Mode& mode, Arena& arena) {
+  NamedState out;
   const auto add = [&](std::string_view part, const engine::Weights& weights) {
     for (const auto& [name, tensor] : engine::state_of(weights.named())) {
       out.emplace_back(fmt::format("{}/{}", part, name), tensor);
@@ -93,6 +86,7 @@ std::vector<std::pair<std::string, Tensor>> state_tensors(const Learner& learner
   add("weights", learner.weights);
   collect(learner.optimizer->state(arena), "optimizer", 0, out);
   if (learner.ema) add("ema", *learner.ema);
+  mode.add_state(out);
   return out;
 }
 

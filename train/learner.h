@@ -3,13 +3,11 @@
 
 #include "ckpt/state/checkpoint.h"
 #include "ckpt/store/metrics.h"
-#include "engine/models/network.h"
 #include "engine/optim/optimizer.h"
+#include "train/mode.h"
 
 #include <memory>
 #include <optional>
-#include <string>
-#include <utility>
 #include <vector>
 
 namespace reprise::train {
@@ -27,7 +25,6 @@ struct Learner {
 
 // What does not change while training, of a checkpoint.
 struct CheckpointFrame {
-  const engine::Network* network = nullptr;
   Json config;  // with "derived"
   Json random;
   std::optional<Digest> fingerprint;
@@ -35,7 +32,7 @@ struct CheckpointFrame {
 
 // A resumable checkpoint with a new UUID. Tensors are views of the learner's memory: save it, or
 // take a snapshot, before the next update.
-Checkpoint to_checkpoint(const Learner& learner, const CheckpointFrame& frame,
+Checkpoint to_checkpoint(const Learner& learner, const Mode& mode, const CheckpointFrame& frame,
                          std::optional<LedgerPosition> ledger);
 
 // Backbone and head of a supervised checkpoint, or a model, under the network's names.
@@ -45,10 +42,10 @@ StateDict network_state(const Checkpoint& checkpoint);
 // Takes over weights, optimizer, EMA, progress and metrics. The learner has been made for the
 // same configuration. Errors: kMismatch naming what is missing or does not fit; then the learner
 // must not be used.
-void restore(Learner& learner, const Checkpoint& checkpoint);
+void restore(Learner& learner, Mode& mode, const Checkpoint& checkpoint);
 
-// Weights and buffers, optimizer and EMA as (name, tensor): what the ledger digests after an
-// update. `arena` keeps the optimizer's part alive; tensors are views.
-std::vector<std::pair<std::string, Tensor>> state_tensors(const Learner& learner, Arena& arena);
+// Weights and buffers, optimizer, EMA and the mode's own state as (name, tensor): what the ledger
+// digests after an update. `arena` keeps the optimizer's part alive; tensors are views.
+NamedState state_tensors(const Learner& learner, const Mode& mode, Arena& arena);
 
 }  // namespace reprise::train

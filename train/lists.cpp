@@ -6,6 +6,7 @@
 #include "engine/models/network.h"
 #include "engine/optim/optimizer.h"
 #include "engine/schedules/schedule.h"
+#include "train/mode.h"
 
 namespace reprise::train {
 namespace {
@@ -23,7 +24,7 @@ Entries entries_of(const std::string& what) {
   } else if (what == "data") {
     for (const auto& source : engine::data_sources()) out.emplace_back(source.spec, source.about);
   } else if (what == "mode") {
-    out = {{"supervised", "classes or numbers, whichever the data hold"}};
+    out = modes();
   } else {
     fail(Code::kInternal, "no list of {}", what);
   }

@@ -9,8 +9,7 @@
 #include "engine/optim/ema.h"
 #include "engine/optim/gradient.h"
 #include "engine/shards/sharded_step.h"
-#include "engine/tasks/supervised.h"
-#include "train/measure.h"
+#include "train/mode.h"
 
 #include <algorithm>
 #include <chrono>
@@ -43,10 +42,11 @@ class Loop {
         sampler_(number(c_.seed), parts.facts.train_samples, plan_.samples_per_update(), cursor()),
         step_({.plan = plan_,
                .seed = number(c_.seed),
-               .sums = 1,
+               .sums = parts.mode.needs().sums,
+               .extra_elements = parts.mode.needs().extra_elements,
                .activation_checkpointing = c_.activation_checkpointing,
                .compute_type = c_.amp == "bf16" ? at::kBFloat16 : at::kFloat},
-              parts.network.layout(), parts.device, parts.pool, parts.communicator) {}
+              parts.mode.layout(), parts.device, parts.pool, parts.communicator) {}
 
   LoopResult run();
 
@@ -66,7 +66,7 @@ class Loop {
   std::uint64_t largest(std::uint64_t mine) const;
   bool diverging(double loss);
   Checkpoint checkpoint() const {
-    return to_checkpoint(p_.learner, p_.frame,
+    return to_checkpoint(p_.learner, p_.mode, p_.frame,
                          p_.ledger ? std::optional(p_.ledger->position()) : std::nullopt);
   }
   std::uint64_t update_in_epoch() const {
@@ -134,8 +134,7 @@ std::unique_ptr<engine::Loader> Loop::make_loader() const {
   engine::LoaderOptions options;
   options.workers = static_cast<unsigned>(c_.workers);
   options.seed = number(c_.seed);
-  return std::make_unique<engine::Loader>(*p_.data.train,
-                                          std::vector{training_view(c_, p_.facts, *p_.data.train)},
+  return std::make_unique<engine::Loader>(*p_.data.train, p_.mode.views(*p_.data.train),
                                           plan_.local_samples().count, std::move(plan), options);
 }
 
@@ -167,14 +166,12 @@ bool Loop::diverging(double loss) {
 void Loop::update(const engine::Batch& batch) {
   Learner& learner = p_.learner;
   const std::uint64_t update = learner.progress.update;
-  const engine::TrainingBatch tensors = engine::tensors_of(batch, p_.facts.channels, p_.device);
   const auto& buffers = learner.weights.buffers();
   buffers_before_.resize(buffers.size());
   for (std::size_t i = 0; i < buffers.size(); ++i) buffers_before_[i] = buffers[i].clone();
 
   const engine::StepResult& result =
-      step_.run(learner.weights, update,
-                engine::supervised(p_.network, learner.weights, p_.objective, tensors));
+      step_.run(learner.weights, update, p_.mode.shard_function(learner, batch, p_.device, update));
   if (diverging(result.loss)) {
     fail(Code::kNo,
          "three updates in a row with a loss of {}{}; the state before them is saved: go back to "
@@ -186,7 +183,9 @@ void Loop::update(const engine::Batch& batch) {
   options.lr = schedule_.at(update);
   options.weight_decay = *c_.weight_decay;
   options.gradient_scale = engine::clip_scale(norm, c_.clip_grad);
+  p_.mode.adjust(options, update);
   learner.optimizer->step(learner.weights, result.gradient, options, p_.pool);
+  p_.mode.after_step(learner, result, update, p_.pool);
   if (learner.ema) engine::update_average(*learner.ema, learner.weights, c_.ema, p_.pool);
 
   const engine::TrainSampler::Step step = sampler_.next();
@@ -197,7 +196,7 @@ void Loop::update(const engine::Batch& batch) {
   progress.epoch = step.epoch + (epoch_ended ? 1 : 0);
   progress.batch_cursor = epoch_ended ? 0 : step.after.position / plan_.batch;
   if (p_.ledger != nullptr) {
-    p_.ledger->append(learner, {step.ids, step.epoch, result.loss, result.gradient});
+    p_.ledger->append(learner, p_.mode, {step.ids, step.epoch, result.loss, result.gradient});
   }
   interval_.updates += 1;
   interval_.loss += result.loss;
@@ -242,18 +241,8 @@ bool Loop::evaluation_due(bool epoch_ended) const {
 
 // Reads the weights and nothing else of training. Returns whether --patience has run out.
 bool Loop::evaluate() {
-  const engine::Dataset& dataset = *p_.data.validation;
-  const Measurement measurement{p_.network,
-                                p_.objective,
-                                dataset,
-                                p_.facts,
-                                number(c_.eval_batch_size),
-                                static_cast<unsigned>(c_.workers),
-                                p_.pool,
-                                p_.communicator,
-                                p_.io};
   const engine::Metrics metrics =
-      measure(measurement, p_.learner.weights, p_.learner.ema ? &*p_.learner.ema : nullptr);
+      p_.mode.measure(p_.learner, {p_.data, p_.pool, p_.communicator, p_.io});
   store::MetricsState& state = p_.learner.metrics;
   const TrainingProgress& progress = p_.learner.progress;
   for (const auto& [name, value] : metrics) {
@@ -266,8 +255,8 @@ bool Loop::evaluate() {
     if (metric->use_for_is_best) best_ = improved;
   }
   if (p_.log != nullptr) {
-    p_.log->evaluation(
-        {progress.epoch, progress.update, progress.samples_seen, dataset.size(), metrics});
+    p_.log->evaluation({progress.epoch, progress.update, progress.samples_seen,
+                        p_.data.validation->size(), metrics});
   }
   const auto* major = state.major();
   return c_.patience > 0 && major != nullptr && major->second.plateau();

@@ -25,8 +25,7 @@ struct LoopParts {
   const Config& config;
   const DataFacts& facts;
   const DataSets& data;
-  const engine::Network& network;
-  const engine::Objective& objective;
+  Mode& mode;
   c10::Device device;
   engine::WorkerPool& pool;
   engine::Communicator& communicator;

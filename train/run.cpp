@@ -29,19 +29,14 @@ std::string grouped(std::int64_t value) {
   return out;
 }
 
-std::string usual_major_metric(engine::Task task) {
-  return task == engine::Task::kClassification ? "val/acc1:max" : "val/mae:min";
-}
-
-Learner new_learner(const Config& config, const DataFacts& facts, const engine::Network& network,
-                    c10::Device device) {
-  auto weights = engine::Weights::initialised(network.layout(),
-                                              static_cast<std::uint64_t>(config.seed), device);
-  Learner learner{std::move(weights), nullptr, std::nullopt, {}, {}, {}, {}};
+Learner new_learner(const Config& config, const Mode& mode, c10::Device device) {
+  auto weights =
+      engine::Weights::initialised(mode.layout(), static_cast<std::uint64_t>(config.seed), device);
+  Learner learner{std::move(weights), nullptr, std::nullopt, {}, {}, {}, mode.parents()};
   learner.optimizer = engine::make_optimizer(optimizer_options(config), learner.weights);
-  const auto [name, mode] = store::parse_major_metric(
-      config.major_metric == "auto" ? usual_major_metric(facts.task) : config.major_metric);
-  learner.metrics.set_major(name, mode);
+  const auto [name, direction] = store::parse_major_metric(
+      config.major_metric == "auto" ? mode.usual_major_metric() : config.major_metric);
+  learner.metrics.set_major(name, direction);
   return learner;
 }
 
@@ -236,20 +231,20 @@ int run_rank(StartPoint& start, const Rank& rank, const StopRequest& stop, Io& i
   shard_plan(config, *rank.communicator);
   const DataSets data = open_data(config);
   const DataFacts facts = facts_of(config, data);
-  const auto network = make_network(config, facts);
-  const engine::Objective objective = make_objective(config, facts);
+  const std::unique_ptr<Mode> mode = make_mode(config, facts);
   if (start.resumed) refuse_changed_data(start, facts, nullptr);
 
-  Learner learner = new_learner(config, facts, *network, rank.device);
+  Learner learner = new_learner(config, *mode, rank.device);
   std::optional<LoadedWeights> loaded;
   if (!config.load_from.empty()) {
-    loaded = load_weights(config, *network, learner.weights);
-    learner.parents = {{loaded->uuid, Relation::kLoaded}};
+    loaded = mode->load(learner.weights);
+    learner.parents.push_back({loaded->uuid, Relation::kLoaded});
   }
+  mode->begin(learner);
   if (config.ema > 0) learner.ema = learner.weights.clone();
   if (start.resumed) {
     try {
-      restore(learner, start.resumed->checkpoint);
+      restore(learner, *mode, start.resumed->checkpoint);
     } catch (const Error& error) {
       throw error.at(start.resumed->path.string());
     }
@@ -260,7 +255,6 @@ int run_rank(StartPoint& start, const Rank& rank, const StopRequest& stop, Io& i
 
   std::optional<Desk> desk;
   CheckpointFrame frame;
-  frame.network = network.get();
   frame.config = stored_config(config, facts);
   frame.random = {{"generator", "philox4x32-10"}, {"seed", config.seed}};
   if (rank.first()) {
@@ -276,8 +270,7 @@ int run_rank(StartPoint& start, const Rank& rank, const StopRequest& stop, Io& i
     const LoopParts parts{config,
                           facts,
                           data,
-                          *network,
-                          objective,
+                          *mode,
                           rank.device,
                           rank.pool,
                           *rank.communicator,

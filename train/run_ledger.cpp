@@ -24,10 +24,10 @@ std::string digest_of(std::string_view name, DType dtype, std::int64_t count, By
 
 }  // namespace
 
-void RunLedger::append(const Learner& learner, const UpdateRecord& record) {
+void RunLedger::append(const Learner& learner, const Mode& mode, const UpdateRecord& record) {
   const std::uint64_t update = learner.progress.update;
   Arena arena;
-  const auto tensors = state_tensors(learner, arena);
+  const auto tensors = state_tensors(learner, mode, arena);
   std::deque<std::vector<std::byte>> kept;
   std::vector<ledger::TensorView> views;
   views.reserve(tensors.size());

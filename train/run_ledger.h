@@ -29,7 +29,7 @@ class RunLedger {
       : writer_(std::move(writer)), seed_(seed), tensors_every_(tensors_every), jobs_(jobs) {}
 
   // Errors: kIo; the update does not count then.
-  void append(const Learner& learner, const UpdateRecord& record);
+  void append(const Learner& learner, const Mode& mode, const UpdateRecord& record);
 
   LedgerPosition position() const { return {writer_.last_update(), writer_.chain()}; }
 

@@ -1,0 +1,70 @@
+#include "train/supervised_mode.h"
+
+#include "engine/tasks/supervised.h"
+#include "train/learner.h"
+#include "train/measure.h"
+
+#include <utility>
+
+namespace reprise::train {
+
+SupervisedMode::SupervisedMode(const Config& config, const DataFacts& facts)
+    : SupervisedMode(config, facts, make_network(config, facts)) {}
+
+SupervisedMode::SupervisedMode(const Config& config, const DataFacts& facts,
+                               std::unique_ptr<const engine::Network> network)
+    : config_(config),
+      facts_(facts),
+      network_(std::move(network)),
+      objective_(make_objective(config, facts)) {}
+
+std::vector<engine::View> SupervisedMode::views(const engine::Dataset& dataset) const {
+  return {training_view(config_, facts_, dataset)};
+}
+
+LoadedWeights SupervisedMode::load(const engine::Weights& weights) {
+  return load_weights(config_, *network_, weights);
+}
+
+engine::ShardFunction SupervisedMode::shard_function(const Learner& learner,
+                                                     const engine::Batch& batch, c10::Device device,
+                                                     std::uint64_t /*update*/) {
+  return [this, &weights = learner.weights,
+          tensors = engine::tensors_of(batch, facts_.channels, device)](engine::Shard& shard) {
+    return engine::supervised(*network_, weights, objective_, tensors)(shard);
+  };
+}
+
+void SupervisedMode::describe(const Learner& learner, Checkpoint& checkpoint) const {
+  checkpoint.type = CheckpointType::kSupervised;
+  checkpoint.arch = network_->options().arch;
+  checkpoint.arch_head = network_->arch_head();
+  const std::string_view head = network_->head_prefix();
+  for (const auto& [name, tensor] : engine::state_of(learner.weights.named())) {
+    (name.starts_with(head) ? checkpoint.head : checkpoint.backbone).append(name, tensor);
+  }
+}
+
+void SupervisedMode::restore(const Learner& learner, const Checkpoint& checkpoint) {
+  engine::load_state(network_state(checkpoint), learner.weights.named(), true);
+}
+
+engine::Metrics SupervisedMode::measure(const Learner& learner,
+                                        const EvaluationParts& parts) const {
+  const Measurement measurement{*network_,
+                                objective_,
+                                *parts.data.validation,
+                                facts_,
+                                static_cast<std::uint64_t>(config_.eval_batch_size),
+                                static_cast<unsigned>(config_.workers),
+                                parts.pool,
+                                parts.communicator,
+                                parts.io};
+  return train::measure(measurement, learner.weights, learner.ema ? &*learner.ema : nullptr);
+}
+
+std::string SupervisedMode::usual_major_metric() const {
+  return facts_.task == engine::Task::kClassification ? "val/acc1:max" : "val/mae:min";
+}
+
+}  // namespace reprise::train

@@ -1,0 +1,37 @@
+// --mode supervised: a network learns the labels or numbers of the data.
+#pragma once
+
+#include "engine/tasks/objective.h"
+#include "train/mode.h"
+
+namespace reprise::train {
+
+// See Mode. The whole network learns.
+class SupervisedMode : public Mode {
+ public:
+  SupervisedMode(const Config& config, const DataFacts& facts);
+
+  const engine::Network& network() const override { return *network_; }
+  std::shared_ptr<const engine::Layout> layout() const override { return network_->layout(); }
+  std::vector<engine::View> views(const engine::Dataset& dataset) const override;
+  StepNeeds needs() const override { return {.sums = 1}; }
+  LoadedWeights load(const engine::Weights& weights) override;
+  engine::ShardFunction shard_function(const Learner& learner, const engine::Batch& batch,
+                                       c10::Device device, std::uint64_t update) override;
+  void describe(const Learner& learner, Checkpoint& checkpoint) const override;
+  void restore(const Learner& learner, const Checkpoint& checkpoint) override;
+  engine::Metrics measure(const Learner& learner, const EvaluationParts& parts) const override;
+  std::string usual_major_metric() const override;
+
+ protected:
+  // For modes that are supervised learning of something else.
+  SupervisedMode(const Config& config, const DataFacts& facts,
+                 std::unique_ptr<const engine::Network> network);
+
+  const Config& config_;
+  const DataFacts& facts_;
+  std::unique_ptr<const engine::Network> network_;
+  engine::Objective objective_;
+};
+
+}  // namespace reprise::train
