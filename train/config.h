@@ -95,6 +95,7 @@ struct Config {
 
   std::string device = "auto";
   std::int64_t nproc = 1;
+  std::int64_t join_timeout = 120;
   std::string amp = "none";
   bool activation_checkpointing = false;
   bool ledger = true;
@@ -121,10 +122,11 @@ struct OptionLayer {
   void add(const OptionSpec& spec, const OptionValue& value);
 };
 
-// Layers applied over the defaults, later ones winning, then resolve()d.
+// Layers applied over the defaults, later ones winning, then resolve()d for a run of `world`
+// processes, or of --nproc where no launcher started more than one.
 // Errors: kUsage naming the option, what it holds and what it may hold; kUsage for options that
 // contradict each other, in one layer or in the result.
-Config effective_config(const std::vector<OptionLayer>& layers);
+Config effective_config(const std::vector<OptionLayer>& layers, int world = 1);
 
 // Reads a configuration file: TOML, one key an option ("batch-size = 64"), no tables.
 // Errors: kNotFound; kUsage naming file and line, for an unknown key with the nearest one.

@@ -125,13 +125,14 @@ void check_start(const Config& config) {
 
 }  // namespace
 
-void resolve(Config& config) {
+void resolve(Config& config, int world) {
   if (config.gen_seed) {
     config.seed = draw_seed();
     config.gen_seed = false;  // the drawn seed reproduces the run, drawing again would not
   }
   if (config.batch_size_per_gpu > 0) {
-    config.batch_size = config.batch_size_per_gpu;
+    config.batch_size =
+        config.batch_size_per_gpu * (world > 1 ? std::int64_t{world} : config.nproc);
     config.batch_size_per_gpu = 0;
   }
   if (!config.batch_size) config.batch_size = 64;
@@ -148,10 +149,10 @@ void resolve(Config& config) {
   check_start(config);
 }
 
-Config effective_config(const std::vector<OptionLayer>& layers) {
+Config effective_config(const std::vector<OptionLayer>& layers, int world) {
   Config config;
   for (const OptionLayer& layer : layers) apply(config, layer);
-  resolve(config);
+  resolve(config, world);
   return config;
 }
 

@@ -4,6 +4,7 @@
 #include "ckpt/base/json.h"
 #include "engine/distributed/launch.h"
 #include "engine/distributed/place.h"
+#include "engine/shards/plan.h"
 #include "train/given_options.h"
 #include "train/lists.h"
 #include "train/run.h"
@@ -19,6 +20,16 @@ struct Commands {
   std::vector<std::string> arguments;  // all of them, the program's name first
 };
 
+// Said once here, and not by each process. What a resumed run's shards are only its checkpoint
+// says.
+void refuse_world(const train::Config& config, int processes) {
+  engine::ShardPlan plan;
+  plan.batch = static_cast<std::uint64_t>(*config.batch_size);
+  plan.shards = static_cast<std::uint64_t>(*config.shards);
+  plan.world = processes;
+  plan.validate();
+}
+
 int run(const Commands& commands, const train::GivenOptions& options, Io& io) {
   if (!commands.list.empty()) {
     train::print_list(commands.list, io);
@@ -27,8 +38,9 @@ int run(const Commands& commands, const train::GivenOptions& options, Io& io) {
   std::vector<train::OptionLayer> layers;
   if (!commands.config.empty()) layers.push_back(train::read_config_file(commands.config));
   layers.push_back(options.layer());
+  const engine::ProcessPlace place = engine::place_from_environment();
+  const train::Config config = train::effective_config(layers, place.world);
   if (commands.print_config) {
-    const train::Config config = train::effective_config(layers);
     if (io.json) {
       io.print_json(train::to_json(config));
     } else {
@@ -37,9 +49,9 @@ int run(const Commands& commands, const train::GivenOptions& options, Io& io) {
     return 0;
   }
   // Before any thread is started; in the processes it starts, the environment says their place.
-  const int processes = static_cast<int>(train::effective_config(layers).nproc);
-  const engine::ProcessPlace place = engine::place_from_environment();
+  const int processes = static_cast<int>(config.nproc);
   if (processes > 1 && place.launcher.empty()) {
+    if (config.resume_from.empty()) refuse_world(config, processes);
     return engine::launch_local(processes, commands.arguments);
   }
   if (processes > 1 && processes != place.world) {

@@ -114,7 +114,7 @@ std::vector<OptionSpec> make_table() {
        .high = 1e6});
   add({.key = "batch-size-per-gpu",
        .field = &C::batch_size_per_gpu,
-       .help = "the same, per process, in place of --batch-size",
+       .help = "the same for one process, in place of --batch-size: times the number of processes",
        .placeholder = "N",
        .high = 1e6});
   add({.key = "shards",
@@ -384,6 +384,13 @@ std::vector<OptionSpec> make_table() {
        .placeholder = "N",
        .low = 1,
        .high = 1024});
+  add({.key = "join-timeout",
+       .field = &C::join_timeout,
+       .help = "how long to wait for processes that have not come",
+       .effect = E::kStart,
+       .placeholder = "SECONDS",
+       .low = 1,
+       .high = 86400});
   add({.key = "amp",
        .field = &C::amp,
        .help = "element type of matrix products and convolutions; weights stay float32",

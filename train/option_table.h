@@ -57,8 +57,8 @@ OptionValue get_option(const Config& config, const OptionSpec& spec);
 // `value` as TOML: quoted text, numbers that read back to the same double.
 std::string to_toml(const OptionValue& value);
 
-// Fills in what follows from other options, and refuses options that contradict each other.
-// Errors: kUsage.
-void resolve(Config& config);
+// Fills in what follows from other options and the number of processes, and refuses options that
+// contradict each other. Errors: kUsage.
+void resolve(Config& config, int world = 1);
 
 }  // namespace reprise::train

@@ -221,6 +221,7 @@ Json stored_config(Config config, const DataFacts& facts) {
   config.work_dir.clear();
   config.name.clear();
   config.nproc = 1;
+  config.join_timeout = Config().join_timeout;
   Json json = to_json(config);
   json["derived"] = to_json(facts);
   return json;
@@ -312,12 +313,14 @@ int run_rank(StartPoint& start, const Rank& rank, const StopRequest& stop, Io& i
 int run_training(const std::vector<OptionLayer>& given, unsigned jobs, Io& io) {
   // From the first moment: a scheduler may stop a job while it still opens its data.
   const StopRequest stop;
-  StartPoint start = plan_start(given);
   const engine::ProcessPlace place = engine::place_from_environment();
+  StartPoint start = plan_start(given, place.world);
   engine::WorkerPool pool(jobs == 0 ? engine::default_threads(place) : jobs);
   const c10::Device device = engine::choose_device(start.config.device, place.local_rank);
   engine::set_determinism({start.config.deterministic}, device);
-  Rank rank{place, engine::connect(place), device, pool};
+  const engine::ConnectOptions patience{.join_timeout =
+                                            std::chrono::seconds(start.config.join_timeout)};
+  Rank rank{place, engine::connect(place, patience), device, pool};
   if (!rank.first()) io.quiet = true;
   try {
     share_seed_if_drawn(given, start.config, *rank.communicator);

@@ -132,9 +132,9 @@ bool is_training_config(const Json& config) {
          config.contains("batch-size") && config.contains("seed");
 }
 
-StartPoint plan_start(const std::vector<OptionLayer>& given) {
+StartPoint plan_start(const std::vector<OptionLayer>& given, int world) {
   StartPoint start;
-  start.config = effective_config(given);
+  start.config = effective_config(given, world);
   if (start.config.resume_from.empty()) return start;
 
   const std::string path =
@@ -150,7 +150,7 @@ StartPoint plan_start(const std::vector<OptionLayer>& given) {
   std::vector<OptionLayer> layers = {trained_with(*start.resumed)};
   const Config before = effective_config(layers);
   layers.insert(layers.end(), given.begin(), given.end());
-  start.config = effective_config(layers);
+  start.config = effective_config(layers, world);
   start.differences = compare_configs(before, start.config);
   refuse_changes(start);
   return start;

@@ -21,11 +21,12 @@ struct StartPoint {
   std::vector<ConfigDifference> differences;  // from what the checkpoint was trained with
 };
 
-// Resolves the options over those of the checkpoint that is resumed. Reads no tensor bytes but
-// for checking their digests. Errors: kUsage; those of loading; kMismatch for a checkpoint that
-// cannot be resumed (naming --load-from), or an option that would change the bits (naming
+// Resolves the options over those of the checkpoint that is resumed, for `world` processes. Reads
+// no tensor bytes but for checking their digests. Errors: kUsage; those of loading; kMismatch for a
+// checkpoint that cannot be resumed (naming --load-from), or an option that would change the bits
+// (naming
 // --allow-config-change).
-StartPoint plan_start(const std::vector<OptionLayer>& given);
+StartPoint plan_start(const std::vector<OptionLayer>& given, int world);
 
 // Whether a checkpoint's `config` is one that train wrote.
 bool is_training_config(const Json& config);

@@ -93,6 +93,17 @@ void pass_on(const std::vector<Child>& children, int signal) {
   }
 }
 
+// What is worth saying about the end of a process: how the first failure came about.
+void tell(std::ptrdiff_t rank, int status) {
+  if (WIFSIGNALED(status)) {
+    std::fprintf(stderr, "rank %td was killed by signal %d; stopping the others\n", rank,
+                 WTERMSIG(status));
+  } else if (WEXITSTATUS(status) != 0 && WEXITSTATUS(status) != kStopped) {
+    std::fprintf(stderr, "rank %td failed with exit code %d; stopping the others\n", rank,
+                 WEXITSTATUS(status));
+  }
+}
+
 // Notes the end of every child that has ended; returns the exit code the run has so far.
 int collect(std::vector<Child>& children, int code) {
   int status = 0;
@@ -101,11 +112,9 @@ int collect(std::vector<Child>& children, int code) {
     if (child == children.end()) continue;
     child->running = false;
     int ended = WIFEXITED(status) ? WEXITSTATUS(status) : static_cast<int>(Code::kInternal);
-    if (WIFSIGNALED(status)) {
-      std::fprintf(stderr, "rank %d was killed by signal %d; stopping the others\n",
-                   static_cast<int>(child - children.begin()), WTERMSIG(status));
-    }
-    if (code == 0 || (code == kStopped && ended != 0)) code = ended;
+    if (code != 0 && code != kStopped) continue;
+    tell(child - children.begin(), status);
+    if (code == 0 || ended != 0) code = ended;
   }
   return code;
 }

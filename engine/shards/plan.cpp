@@ -20,12 +20,16 @@ void ShardPlan::validate() const {
   }
   const bool fits = world > 0 && std::has_single_bit(static_cast<unsigned>(world)) &&
                     shards % static_cast<unsigned>(world) == 0;
-  if (!fits || rank < 0 || rank >= world) {
+  if (!fits) {
     std::vector<std::uint64_t> possible;
     for (std::uint64_t w = 1; shards % w == 0; w *= 2) possible.push_back(w);
     fail(Code::kUsage,
-         "rank {} of {} processes cannot share {} shards; with {} shards there can be {} processes",
-         rank, world, shards, shards, fmt::join(possible, ", "));
+         "{} processes cannot share {} shards; with {} shards there can be {} processes: start so "
+         "many, or set --shards",
+         world, shards, shards, fmt::join(possible, ", "));
+  }
+  if (rank < 0 || rank >= world) {
+    fail(Code::kUsage, "rank {} is not below the number of processes, {}", rank, world);
   }
 }
 

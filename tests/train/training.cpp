@@ -23,13 +23,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Process {
-  pid_t pid = 0;
-  fs::path out, err;
-};
-
-Process start(const Scratch& scratch, const char* binary, const Arguments& arguments,
-              rlim_t file_limit = RLIM_INFINITY) {
+Process start(const Scratch& scratch, const std::string& binary, const Arguments& arguments,
+              rlim_t file_limit = RLIM_INFINITY, const Arguments& environment = {}) {
   static int number = 0;
   const std::string name = "process-" + std::to_string(++number);
   Process process{0, scratch / (name + ".out"), scratch / (name + ".err")};
@@ -49,19 +44,16 @@ Process start(const Scratch& scratch, const char* binary, const Arguments& argum
       if (setrlimit(RLIMIT_FSIZE, &limit) != 0) _exit(126);
       std::signal(SIGXFSZ, SIG_IGN);  // the write fails instead
     }
+    for (const std::string& one : environment) {
+      const std::size_t equals = one.find('=');
+      ::setenv(one.substr(0, equals).c_str(), one.substr(equals + 1).c_str(), 1);
+    }
     redirect(process.out, STDOUT_FILENO);
     redirect(process.err, STDERR_FILENO);
-    execv(binary, argv.data());
+    execv(binary.c_str(), argv.data());
     _exit(127);
   }
   return process;
-}
-
-Outcome finish(const Process& process) {
-  int status = 0;
-  waitpid(process.pid, &status, 0);
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read_file(process.out),
-          read_file(process.err)};
 }
 
 bool has_row(const fs::path& table, std::uint64_t update) {
@@ -114,16 +106,54 @@ Outcome eval(const Scratch& scratch, const Arguments& arguments) {
 Outcome train_and_signal(const Scratch& scratch, const Arguments& arguments, const std::string& run,
                          std::uint64_t update, int signal) {
   const Process process = start(scratch, REPRISE_BIN_TRAIN, arguments);
+  wait_for_update(process, run, update);
+  kill(process.pid, signal);
+  return finish(process);
+}
+
+Process start_program(const Scratch& scratch, const std::string& program,
+                      const Arguments& arguments, const Arguments& environment) {
+  return start(scratch, program, arguments, RLIM_INFINITY, environment);
+}
+
+Process start_train(const Scratch& scratch, const Arguments& arguments,
+                    const Arguments& environment) {
+  return start_program(scratch, REPRISE_BIN_TRAIN, arguments, environment);
+}
+
+Outcome finish(const Process& process) {
+  int status = 0;
+  waitpid(process.pid, &status, 0);
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read_file(process.out),
+          read_file(process.err)};
+}
+
+bool wait_for_update(const Process& process, const std::string& run, std::uint64_t update) {
   const auto give_up = std::chrono::steady_clock::now() + std::chrono::minutes(2);
   while (!has_row(fs::path(run) / "train.tsv", update)) {
-    if (waitpid(process.pid, nullptr, WNOHANG) != 0 || std::chrono::steady_clock::now() > give_up) {
+    // Without reaping it: finish() does that.
+    siginfo_t state{};
+    waitid(P_PID, static_cast<id_t>(process.pid), &state, WEXITED | WNOHANG | WNOWAIT);
+    if (state.si_pid != 0 || std::chrono::steady_clock::now() > give_up) {
       ADD_FAILURE() << "ended before update " << update << ": " << read_file(process.err);
-      break;
+      return false;
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
-  kill(process.pid, signal);
-  return finish(process);
+  return true;
+}
+
+std::vector<pid_t> children_of(pid_t parent) {
+  const std::string id = std::to_string(parent);
+  std::ifstream list("/proc/" + id + "/task/" + id + "/children");
+  std::vector<pid_t> children;
+  for (pid_t child = 0; list >> child;) children.push_back(child);
+  return children;
+}
+
+const std::string& train_program() {
+  static const std::string program = REPRISE_BIN_TRAIN;
+  return program;
 }
 
 std::string checkpoint_digest(const fs::path& file) {
@@ -133,8 +163,9 @@ std::string checkpoint_digest(const fs::path& file) {
 std::string training_digest(const fs::path& file) {
   Checkpoint checkpoint = store::load(file.string());
   checkpoint.metrics = Json::object();
-  for (const char* key : {"validate", "val-every", "val-every-updates", "val-begin", "async-save",
-                          "derived", "workers", "max-updates", "log-every"}) {
+  for (const char* key :
+       {"validate", "val-every", "val-every-updates", "val-begin", "async-save", "derived",
+        "workers", "max-updates", "log-every", "activation-checkpointing"}) {
     checkpoint.config.erase(key);
   }
   return digest_of(std::move(checkpoint));

@@ -2,6 +2,7 @@
 // digests.
 #pragma once
 
+#include <sys/types.h>
 #include <csignal>
 #include <cstdint>
 #include <filesystem>
@@ -39,6 +40,25 @@ Outcome train_with_file_limit(const Scratch& scratch, const Arguments& arguments
 // As train(), and sends `signal` as soon as train.tsv of `run` has a row for `update`.
 Outcome train_and_signal(const Scratch& scratch, const Arguments& arguments, const std::string& run,
                          std::uint64_t update, int signal);
+
+// A process that runs beside the test; its streams go to files in the scratch directory.
+struct Process {
+  pid_t pid = 0;
+  std::filesystem::path out, err;
+};
+// `environment`: NAME=VALUE, on top of the test's own.
+Process start_program(const Scratch& scratch, const std::string& program,
+                      const Arguments& arguments, const Arguments& environment = {});
+Process start_train(const Scratch& scratch, const Arguments& arguments,
+                    const Arguments& environment = {});
+// Waits for its end.
+Outcome finish(const Process& process);
+// Waits until train.tsv of `run` has a row for `update`; false, with a test failure, when the
+// process ends before.
+bool wait_for_update(const Process& process, const std::string& run, std::uint64_t update);
+// The processes that it started and that still run.
+std::vector<pid_t> children_of(pid_t parent);
+const std::string& train_program();
 
 Arguments operator+(Arguments first, const Arguments& second);
 

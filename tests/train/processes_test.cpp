@@ -1,0 +1,257 @@
+// Processes and threads change no bit of `train`, and what happens when one of them fails.
+#include "tests/train/training.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <iterator>
+#include <sstream>
+#include <stdexcept>
+
+namespace reprise::training {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+Arguments words(const std::string& line) {
+  std::istringstream stream(line);
+  return {std::istream_iterator<std::string>(stream), {}};
+}
+
+// 40 samples to evaluate: two and a half micro-batches, so that no process count divides them.
+const Arguments kViT = words(
+    "--arch vit_tiny --image-size 16 --patch-size 8 --dropout 0.1 --drop-path 0.1 --batch-size 11 "
+    "--shards 4 --accumulate 2 --max-samples 66 --max-eval-samples 40 --epochs 2 --ema 0.9 "
+    "--clip-grad 1 --log-every 1 -q");
+const Arguments kResNet = words(
+    "--arch resnet18 --image-size 16 --batch-size 9 --shards 4 --accumulate 2 --optimizer sgd "
+    "--lr 0.01 --max-samples 54 --max-eval-samples 40 --epochs 2 --ema 0.9 --clip-grad 1 "
+    "--log-every 1 -q");
+
+// A port of the loopback that nothing listens on, or with `keep` one that something does.
+class Port {
+ public:
+  explicit Port(bool keep) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_ANY);
+    socklen_t size = sizeof address;
+    auto* plain = reinterpret_cast<sockaddr*>(&address);
+    if (::bind(fd_, plain, size) != 0 || ::listen(fd_, 1) != 0 ||
+        ::getsockname(fd_, plain, &size) != 0) {
+      throw std::runtime_error("no port");
+    }
+    number_ = ntohs(address.sin_port);
+    if (!keep) close();
+  }
+  ~Port() { close(); }
+  Port(const Port&) = delete;
+  Port& operator=(const Port&) = delete;
+  int number() const { return number_; }
+
+ private:
+  void close() {
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = -1;
+  }
+  int fd_;
+  int number_ = 0;
+};
+
+// What a launcher on one machine sets.
+Arguments place(int rank, int world, const Port& port) {
+  return {"RANK=" + std::to_string(rank),
+          "WORLD_SIZE=" + std::to_string(world),
+          "LOCAL_RANK=" + std::to_string(rank),
+          "LOCAL_WORLD_SIZE=" + std::to_string(world),
+          "MASTER_ADDR=127.0.0.1",
+          "MASTER_PORT=" + std::to_string(port.number())};
+}
+
+class TrainProcesses : public ::testing::Test {
+ protected:
+  std::string run_of(const std::string& name, const Arguments& arguments) const {
+    const std::string run = scratch_ / name;
+    const Outcome outcome = train(scratch_, arguments + Arguments{"--work-dir", run});
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return run;
+  }
+
+  static void expect_equal(const std::string& run, const std::string& other) {
+    EXPECT_EQ(ledger_digest(run), ledger_digest(other));
+    EXPECT_EQ(checkpoint_digest(last_checkpoint(run)), checkpoint_digest(last_checkpoint(other)));
+    // Exact evaluation: every metric to its last digit.
+    EXPECT_EQ(read_file(run + "/valid.tsv"), read_file(other + "/valid.tsv"));
+  }
+
+  // 1, 2 and 4 processes of 1 to 3 threads; stopped on 2, gone on with on 1, then on 4.
+  void expect_same_on_all_worlds(const Arguments& what) const {
+    const std::string one = run_of("one", what + words("--nproc 1 --jobs 1"));
+    for (const char* place : {"--nproc 1 --jobs 3", "--nproc 2 --jobs 1", "--nproc 2 --jobs 3",
+                              "--nproc 4 --jobs 1", "--nproc 4 --jobs 2"}) {
+      SCOPED_TRACE(place);
+      const std::string run = run_of("other", what + words(place));
+      expect_equal(run, one);
+      std::filesystem::remove_all(run);
+    }
+    const std::string mixed = scratch_ / "mixed";
+    const auto stop = [&](const Arguments& arguments, std::uint64_t update, int signal) {
+      const Outcome outcome = train_and_signal(scratch_, arguments, mixed, update, signal);
+      EXPECT_EQ(outcome.code, 75) << outcome.err;
+    };
+    stop(what + words("--nproc 2 --jobs 1 --work-dir " + mixed), 1, SIGTERM);
+    stop(words("-q --nproc 1 --jobs 3 --resume-from " + mixed), 3, SIGUSR1);
+    const Outcome last = train(scratch_, words("-q --nproc 4 --jobs 1 --resume-from " + mixed));
+    EXPECT_EQ(last.code, 0) << last.err;
+    expect_equal(mixed, one);
+  }
+
+  Scratch scratch_;
+};
+
+TEST_F(TrainProcesses, DoNotChangeAVitWithDropoutDropPathAccumulationEmaAndClipping) {
+  expect_same_on_all_worlds(kViT);
+}
+
+TEST_F(TrainProcesses, DoNotChangeAResNetWithBatchNormAccumulationEmaAndClipping) {
+  expect_same_on_all_worlds(kResNet);
+}
+
+TEST_F(TrainProcesses, ActivationCheckpointingChangesNoBit) {
+  for (const auto& [name, what] : {std::pair("vit", kViT), std::pair("resnet", kResNet)}) {
+    SCOPED_TRACE(name);
+    const std::string kept = run_of(std::string(name) + "-kept", what);
+    const std::string again = run_of(std::string(name) + "-again",
+                                     what + words("--activation-checkpointing --nproc 2 --jobs 1"));
+    EXPECT_EQ(ledger_digest(again), ledger_digest(kept));
+    EXPECT_EQ(training_digest(last_checkpoint(again)), training_digest(last_checkpoint(kept)));
+  }
+}
+
+TEST_F(TrainProcesses, BatchSizePerProcessIsMultipliedByTheirNumber) {
+  const Arguments what = words(
+      "--arch vit_tiny --image-size 16 --patch-size 8 --max-samples 24 --epochs 1 "
+      "--no-validate -q");
+  const std::string whole = run_of("whole", what + words("--batch-size 12"));
+  expect_equal(run_of("parts", what + words("--batch-size-per-gpu 6 --nproc 2")), whole);
+}
+
+TEST_F(TrainProcesses, AKilledRankTakesTheOthersDownByNameAndTheRunResumes) {
+  const Arguments what = kViT + words("--epochs 40 --no-validate --save-every-updates 2");
+  const std::string run = scratch_ / "killed";
+  const Process process =
+      start_train(scratch_, what + words("--nproc 4 --jobs 1 --work-dir " + run));
+  ASSERT_TRUE(wait_for_update(process, run, 4));
+  const std::vector<pid_t> ranks = children_of(process.pid);
+  ASSERT_EQ(ranks.size(), 4U);
+  kill(ranks[2], SIGKILL);
+  const auto killed = std::chrono::steady_clock::now();
+  const Outcome outcome = finish(process);
+  EXPECT_LT(std::chrono::steady_clock::now() - killed, std::chrono::seconds(15));
+  EXPECT_NE(outcome.code, 0);
+  EXPECT_NE(outcome.code, 75);
+  EXPECT_THAT(outcome.err, HasSubstr("rank 2 was killed by signal 9"));
+  for (const pid_t rank : ranks) EXPECT_NE(kill(rank, 0), 0) << "still runs: " << rank;
+
+  const Arguments rest = words("-q --max-updates 12 --save-every-updates 0 --resume-from ");
+  const Outcome resumed = train(scratch_, rest + Arguments{run} + words("--nproc 2 --jobs 1"));
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_EQ(ledger_digest(run), ledger_digest(run_of("whole", what + words("--max-updates 12"))));
+}
+
+// Without a launcher that watches them: each finds out by itself.
+TEST_F(TrainProcesses, ARankThatDiesElsewhereIsNamedByTheOthers) {
+  const Port port(false);
+  const std::string run = scratch_ / "apart";
+  const Arguments what = kViT + words("--epochs 40 --no-validate --work-dir " + run);
+  const Process first = start_train(scratch_, what, place(0, 2, port));
+  const Process second = start_train(scratch_, what, place(1, 2, port));
+  ASSERT_TRUE(wait_for_update(first, run, 2));
+  kill(second.pid, SIGKILL);
+  const auto killed = std::chrono::steady_clock::now();
+  const Outcome outcome = finish(first);
+  finish(second);
+  EXPECT_LT(std::chrono::steady_clock::now() - killed, std::chrono::seconds(15));
+  EXPECT_EQ(outcome.code, 11) << outcome.err;
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("rank 1"), HasSubstr("--resume-from")));
+}
+
+TEST_F(TrainProcesses, AWorldThatDoesNotDivideTheShardsIsRefusedOnce) {
+  const Outcome outcome = train(scratch_, kViT + words("--nproc 3 --work-dir none"));
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("with 4 shards there can be 1, 2, 4 processes"));
+  EXPECT_EQ(outcome.err.find("cannot share"), outcome.err.rfind("cannot share"));
+  EXPECT_FALSE(std::filesystem::exists(scratch_ / "none"));
+}
+
+TEST_F(TrainProcesses, BothWaysToSayTheBatchAreRefused) {
+  const Outcome outcome = train(scratch_, kViT + words("--batch-size-per-gpu 6 --work-dir none"));
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("batch-size and batch-size-per-gpu contradict each other"));
+}
+
+TEST_F(TrainProcesses, DifferentOptionsAreNamedOnEveryRank) {
+  const Port port(false);
+  const Arguments what = kViT + words("--work-dir none");
+  const Process first = start_train(scratch_, what, place(0, 2, port));
+  const Process second = start_train(scratch_, what + words("--lr 0.25"), place(1, 2, port));
+  for (const Process& process : {first, second}) {
+    const Outcome outcome = finish(process);
+    EXPECT_EQ(outcome.code, 15) << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr("lr is 0.001 on rank 0 and 0.25 on rank 1"));
+  }
+  EXPECT_FALSE(std::filesystem::exists(scratch_ / "none"));
+}
+
+TEST_F(TrainProcesses, ARankThatNeverComesIsNamed) {
+  const Port port(false);
+  const Outcome outcome = finish(
+      start_train(scratch_, kViT + words("--join-timeout 2 --work-dir none"), place(0, 2, port)));
+  EXPECT_EQ(outcome.code, 11) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("rank 1 of 2 did not come within 2 s"));
+  EXPECT_FALSE(std::filesystem::exists(scratch_ / "none"));
+}
+
+TEST_F(TrainProcesses, APortInUseIsNamed) {
+  const Port port(true);
+  const Outcome outcome = finish(
+      start_train(scratch_, kViT + words("--join-timeout 2 --work-dir none"), place(0, 2, port)));
+  EXPECT_EQ(outcome.code, 11) << outcome.err;
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr(std::to_string(port.number())), HasSubstr("in use"),
+                                 HasSubstr("MASTER_PORT")));
+}
+
+TEST_F(TrainProcesses, TwoRunsSideBySideDoNotClash) {
+  const Arguments what = kViT + words("--nproc 2 --jobs 1");
+  const Process first = start_train(scratch_, what + words("--work-dir first"));
+  const Process second = start_train(scratch_, what + words("--work-dir second"));
+  for (const Process& process : {first, second}) {
+    const Outcome outcome = finish(process);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+  }
+  expect_equal(scratch_ / "first", scratch_ / "second");
+}
+
+TEST_F(TrainProcesses, TorchrunStartsThem) {
+  const std::filesystem::path torchrun =
+      std::filesystem::path(REPRISE_PYTHON).parent_path() / "torchrun";
+  if (!std::filesystem::exists(torchrun)) GTEST_SKIP() << "no " << torchrun;
+  const std::string run = scratch_ / "torchrun";
+  const Outcome outcome =
+      finish(start_program(scratch_, torchrun,
+                           words("--standalone --no-python --nproc-per-node 2 " + train_program()) +
+                               kViT + words("--jobs 1 --work-dir " + run)));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  expect_equal(run, run_of("one", kViT));
+  EXPECT_THAT(read_file(run + "/train.log"), HasSubstr("world size: 2"));
+}
+
+}  // namespace
+}  // namespace reprise::training
