@@ -8,6 +8,7 @@
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
+#include <algorithm>
 #include <cstdlib>
 #include <functional>
 #include <string>
@@ -49,42 +50,36 @@ class Gloo : public Communicator {
   int world() const override { return place_.world; }
 
   void exchange(int partner, std::span<const std::byte> out, std::span<std::byte> in) override {
-    guarded(fmt::format("rank {}", partner), [&] {
-      std::vector<at::Tensor> sent{borrowed(out)};
-      std::vector<at::Tensor> received{borrowed(in)};
-      c10::intrusive_ptr<c10d::Work> sending, receiving;
-      if (!in.empty()) receiving = group_->recv(received, partner, kTag);
-      if (!out.empty()) sending = group_->send(sent, partner, kTag);
-      if (sending) sending->wait();
-      if (receiving) receiving->wait();
-    });
+    transfer(partner, out, partner, in);
   }
 
+  // Round the ring, from neighbour to neighbour: whoever is gone is a neighbour of somebody, who
+  // can name it.
   void all_gather(std::span<const std::byte> mine, std::span<std::byte> all) override {
-    if (mine.empty()) return;
-    guarded("another rank", [&] {
-      std::vector<at::Tensor> input{borrowed(mine)};
-      std::vector<std::vector<at::Tensor>> output(1);
-      for (int i = 0; i < world(); ++i) {
-        output[0].push_back(
-            borrowed(all.subspan(static_cast<std::size_t>(i) * mine.size(), mine.size())));
-      }
-      group_->allgather(output, input)->wait();
-    });
+    const auto size = mine.size();
+    const auto piece = [&](int owner) {
+      const int wrapped = (owner % world() + world()) % world();
+      return all.subspan(static_cast<std::size_t>(wrapped) * size, size);
+    };
+    std::ranges::copy(mine, piece(rank()).begin());
+    const int right = (rank() + 1) % world();
+    const int left = (rank() + world() - 1) % world();
+    for (int step = 0; step + 1 < world(); ++step) {
+      transfer(right, piece(rank() - step), left, piece(rank() - step - 1));
+    }
   }
 
   void broadcast(std::span<std::byte> bytes, int root) override {
-    if (bytes.empty()) return;
-    guarded(fmt::format("rank {} or another", root), [&] {
-      std::vector<at::Tensor> tensors{borrowed(bytes)};
-      c10d::BroadcastOptions options;
-      options.rootRank = root;
-      group_->broadcast(tensors, options)->wait();
-    });
+    if (rank() != root) return transfer(root, {}, root, bytes);
+    for (int other = 0; other < world(); ++other) {
+      if (other != root) transfer(other, bytes, other, {});
+    }
   }
 
   void barrier() override {
-    guarded("another rank", [&] { group_->barrier()->wait(); });
+    const std::byte here{1};
+    std::vector<std::byte> all(static_cast<std::size_t>(world()));
+    all_gather(std::span(&here, 1), all);
   }
 
   void abandon(const std::string& reason) noexcept override {
@@ -103,29 +98,41 @@ class Gloo : public Communicator {
                          {static_cast<std::int64_t>(bytes.size())}, at::TensorOptions(at::kByte));
   }
 
-  void guarded(const std::string& whom, const std::function<void()>& work) {
+  // Sends to one rank while it receives from one, the same or another.
+  void transfer(int to, std::span<const std::byte> out, int from, std::span<std::byte> in) {
+    std::vector<at::Tensor> sent{borrowed(out)};
+    std::vector<at::Tensor> received{borrowed(in)};
+    c10::intrusive_ptr<c10d::Work> sending, receiving;
+    if (!in.empty()) guarded(from, [&] { receiving = group_->recv(received, from, kTag); });
+    if (!out.empty()) guarded(to, [&] { sending = group_->send(sent, to, kTag); });
+    if (sending) guarded(to, [&] { sending->wait(); });
+    if (receiving) guarded(from, [&] { receiving->wait(); });
+  }
+
+  void guarded(int whom, const std::function<void()>& work) {
     try {
       work();
     } catch (const std::exception& error) {
-      const std::string reason = abandoned_reason();
-      const std::string cause = reason.empty() ? whom + " is gone or silent" : reason;
-      const std::string message = fmt::format(
-          "rank {} cannot go on: {} ({}); start again with --resume-from and any number "
-          "of processes that divides the shards",
-          rank(), cause, first_line(error));
-      if (reason.empty()) abandon("lost " + whom);
-      throw Error(Code::kIo, message);
+      // A rank says why it fails before its connections close, so the first reason is the cause and
+      // what follows from it comes later.
+      const std::string lost = fmt::format("rank {} is gone or silent", whom);
+      abandon(lost);
+      throw Error(
+          Code::kIo,
+          fmt::format("rank {} cannot go on: {} ({}); start again with --resume-from and any "
+                      "number of processes that divides the shards",
+                      rank(), first_reason(lost), first_line(error)));
     }
   }
 
-  // The reason of the rank that failed first, when it could leave one.
-  std::string abandoned_reason() noexcept {
+  // Why the rank that failed first did. Without its meeting point a run has lost rank 0.
+  std::string first_reason(const std::string& otherwise) noexcept {
     try {
-      if (!store_->check({kAbandoned})) return {};
+      if (!store_->check({kAbandoned})) return otherwise;
       const auto text = store_->get(kAbandoned);
       return printable({reinterpret_cast<const char*>(text.data()), text.size()});
     } catch (...) {
-      return {};
+      return place_.store_is_served ? otherwise : "rank 0 is gone";
     }
   }
 

@@ -144,7 +144,7 @@ TEST_F(TrainProcesses, BatchSizePerProcessIsMultipliedByTheirNumber) {
 }
 
 TEST_F(TrainProcesses, AKilledRankTakesTheOthersDownByNameAndTheRunResumes) {
-  const Arguments what = kViT + words("--epochs 40 --no-validate --save-every-updates 2");
+  const Arguments what = kViT + words("--epochs 100000 --no-validate --save-every-updates 2");
   const std::string run = scratch_ / "killed";
   const Process process =
       start_train(scratch_, what + words("--nproc 4 --jobs 1 --work-dir " + run));
@@ -170,7 +170,7 @@ TEST_F(TrainProcesses, AKilledRankTakesTheOthersDownByNameAndTheRunResumes) {
 TEST_F(TrainProcesses, ARankThatDiesElsewhereIsNamedByTheOthers) {
   const Port port(false);
   const std::string run = scratch_ / "apart";
-  const Arguments what = kViT + words("--epochs 40 --no-validate --work-dir " + run);
+  const Arguments what = kViT + words("--epochs 100000 --no-validate --work-dir " + run);
   const Process first = start_train(scratch_, what, place(0, 2, port));
   const Process second = start_train(scratch_, what, place(1, 2, port));
   ASSERT_TRUE(wait_for_update(first, run, 2));

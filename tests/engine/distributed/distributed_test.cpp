@@ -4,7 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 #include <array>
 #include <chrono>
 #include <cstdio>
@@ -30,6 +33,19 @@ Ended run(const std::string& arguments, const std::string& environment = "") {
   const int status = ::pclose(pipe);
   ended.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   return ended;
+}
+
+// One that the system hands out and nothing listens on.
+std::string free_port() {
+  const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  socklen_t size = sizeof address;
+  auto* plain = reinterpret_cast<sockaddr*>(&address);
+  EXPECT_EQ(::bind(socket, plain, size), 0);
+  EXPECT_EQ(::getsockname(socket, plain, &size), 0);
+  ::close(socket);
+  return std::to_string(ntohs(address.sin_port));
 }
 
 void expect_same_on_all_worlds(const std::string& what) {
@@ -65,7 +81,7 @@ TEST(Processes, DifferentOptionsAreNamed) {
 
 TEST(Processes, ARankThatNeverComesIsNamed) {
   const Ended ended =
-      run("2 1 wait", "RANK=0 WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=29731");
+      run("2 1 wait", "RANK=0 WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=" + free_port());
   EXPECT_EQ(ended.code, static_cast<int>(Code::kIo)) << ended.text;
   EXPECT_NE(ended.text.find("rank 1 of 2 did not come"), std::string::npos) << ended.text;
 }
