@@ -65,6 +65,20 @@ void refuse_changed_data(const StartPoint& start, const DataFacts& now, RunLog* 
   if (log != nullptr) log->warn(what);
 }
 
+// The state that a run resumes from is the one that its ledger recorded: a bit that flipped on a
+// disk or in memory, or an edited checkpoint, would go unnoticed otherwise.
+void refuse_changed_state(const StartPoint& start, const std::string& state) {
+  const Checkpoint& checkpoint = start.resumed->checkpoint;
+  if (!checkpoint.ledger || start.config.allow_config_change) return;
+  const auto recorded = recorded_state(start.resumed->path, checkpoint.ledger->update);
+  if (!recorded || *recorded == state) return;
+  fail(Code::kMismatch,
+       "{}: its weights and optimizer have the digest {}, the ledger recorded {} after update {}; "
+       "one of the two was changed: resume from another checkpoint, or accept this one with "
+       "--allow-config-change",
+       start.resumed->path.string(), state, *recorded, checkpoint.ledger->update);
+}
+
 std::unique_ptr<RunLedger> open_ledger(const StartPoint& start, const OpenedRun& run, RunLog& log,
                                        unsigned jobs) {
   const Config& config = start.config;
@@ -146,7 +160,8 @@ void share_seed_if_drawn(const std::vector<OptionLayer>& given, Config& config,
 
 // What only the first rank has: the run directory and everything that writes to it.
 struct Desk {
-  Desk(const StartPoint& start, const DataFacts& facts, const Rank& rank, Learner& learner, Io& io);
+  Desk(const StartPoint& start, const DataFacts& facts, const Rank& rank, Learner& learner,
+       const std::string& state, Io& io);
 
   OpenedRun run;
   RunLog log;
@@ -160,7 +175,7 @@ std::string run_name(const Config& config, const OpenedRun& run) {
 }
 
 Desk::Desk(const StartPoint& start, const DataFacts& facts, const Rank& rank, Learner& learner,
-           Io& io)
+           const std::string& state, Io& io)
     : run(open_run(start)), log(run.directory.path(), run_name(start.config, run), io) {
   if (run.fresh) learner.run = run.directory.info().run;
   if (run.fresh || !start.differences.empty()) {
@@ -176,7 +191,8 @@ Desk::Desk(const StartPoint& start, const DataFacts& facts, const Rank& rank, Le
                        facts.train_digest.substr(0, 12)));
   fingerprint.emplace(run.directory.path(),
                       FingerprintFacts{start.config, facts, rank.device,
-                                       start.resumed ? start.resumed->path.string() : ""},
+                                       start.resumed ? start.resumed->path.string() : "",
+                                       learner.progress.update, state, rank.pool.threads()},
                       log);
   ledger = open_ledger(start, run, log, rank.pool.threads());
 }
@@ -251,6 +267,11 @@ int run_rank(StartPoint& start, const Rank& rank, const StopRequest& stop, Io& i
     }
   }
   set_patience(learner, config);
+  std::string state;
+  if (rank.first()) {
+    state = state_digest(learner, *mode, rank.pool.threads());
+    if (start.resumed) refuse_changed_state(start, state);
+  }
   // Everybody has read what they start from before the first one moves a file.
   rank.communicator->barrier();
 
@@ -259,7 +280,7 @@ int run_rank(StartPoint& start, const Rank& rank, const StopRequest& stop, Io& i
   frame.config = stored_config(config, facts);
   frame.random = {{"generator", "philox4x32-10"}, {"seed", config.seed}};
   if (rank.first()) {
-    desk.emplace(start, facts, rank, learner, io);
+    desk.emplace(start, facts, rank, learner, state, io);
     log_start(start, facts, loaded, data, *desk, learner.progress.update);
     frame.fingerprint = desk->fingerprint->digest();
   }

@@ -3,6 +3,7 @@
 #include "ckpt/base/error.h"
 #include "ckpt/base/file.h"
 #include "engine/determinism/determinism.h"
+#include "repro/fingerprint/difference.h"
 #include "repro/fingerprint/fingerprint.h"
 #include "repro/snapshot/snapshot.h"
 
@@ -54,6 +55,9 @@ RunFingerprint::RunFingerprint(const std::filesystem::path& run, const Fingerpri
   options.configuration = to_json(config);
   options.seeds = {{"seed", config.seed}};
   options.determinism = engine::determinism_state(facts.device);
+  options.software = engine::software_state();
+  options.software["threads"] = facts.threads;
+  options.software["program"] = sha256_file("/proc/self/exe").hex();
   options.data.push_back(
       data_digest("train", config.data, facts.facts.train_samples, facts.facts.train_digest));
   if (facts.facts.val_samples > 0) {
@@ -63,13 +67,15 @@ RunFingerprint::RunFingerprint(const std::filesystem::path& run, const Fingerpri
   }
   options.code_options.leave_out.push_back(run);
   const fingerprint::Fingerprint captured = fingerprint::capture(options);
-  digest_ = sha256(dump_json(captured.statement));
+  digest_ = fingerprint::digest(captured.statement);
 
   fingerprint::Record record;
   if (!facts.resumed_from.empty()) {
     record.kind = "resume";
-    record.details = {{"resumed_from", facts.resumed_from}};
+    record.details["resumed_from"] = facts.resumed_from;
   }
+  record.details["from_update"] = facts.from_update;
+  record.details["state"] = facts.state;
   const bool first = !std::filesystem::exists(run / fingerprint::kFileName);
   id_ = fingerprint::record(run, captured, record);
   if (first && captured.code && !captured.code->bare) write_snapshot(run, *captured.code, log);

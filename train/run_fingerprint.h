@@ -8,6 +8,7 @@
 #include <c10/core/Device.h>
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -19,6 +20,9 @@ struct FingerprintFacts {
   const DataFacts& facts;
   c10::Device device;
   std::string resumed_from;  // empty: a new run
+  std::uint64_t from_update = 0;
+  std::string state;  // digest of what the first update starts from
+  unsigned threads = 1;
 };
 
 // One record of this process, from its start to its end. Destroyed without finish(), the record
@@ -30,7 +34,7 @@ class RunFingerprint {
   // log and left out. Errors: kIo; kCorrupt for a fingerprint.json that is there and damaged.
   RunFingerprint(const std::filesystem::path& run, const FingerprintFacts& facts, RunLog& log);
 
-  // Digest of the statement as this process captured it.
+  // Digest of what this process captured, without what cannot change bits: equal runs agree.
   const Digest& digest() const { return digest_; }
   void finish(int exit_code);
 

@@ -1,6 +1,7 @@
 #include "train/run_ledger.h"
 
 #include "engine/torch_bridge/tensor.h"
+#include "repro/ledger/reader.h"
 
 #include <fmt/format.h>
 
@@ -22,20 +23,46 @@ std::string digest_of(std::string_view name, DType dtype, std::int64_t count, By
   return ledger::digest_tensor({name, dtype, shape, bytes}, jobs).hex();
 }
 
-}  // namespace
-
-void RunLedger::append(const Learner& learner, const Mode& mode, const UpdateRecord& record) {
-  const std::uint64_t update = learner.progress.update;
-  Arena arena;
-  const auto tensors = state_tensors(learner, mode, arena);
+// One digest a tensor of what the next update starts from, in the order of `tensors`.
+std::vector<ledger::TensorDigest> digests_of(
+    const std::vector<std::pair<std::string, Tensor>>& tensors, unsigned jobs) {
   std::deque<std::vector<std::byte>> kept;
   std::vector<ledger::TensorView> views;
   views.reserve(tensors.size());
   for (const auto& [name, tensor] : tensors) {
     views.push_back({name, tensor.dtype(), tensor.shape(), contiguous_bytes(tensor, kept)});
   }
-  const std::vector<ledger::TensorDigest> digests = ledger::digest_tensors(views, jobs_);
+  return ledger::digest_tensors(views, jobs);
+}
 
+}  // namespace
+
+std::string state_digest(const Learner& learner, const Mode& mode, unsigned jobs) {
+  Arena arena;
+  return ledger::combine(digests_of(state_tensors(learner, mode, arena), jobs)).hex();
+}
+
+std::optional<std::string> recorded_state(const std::filesystem::path& checkpoint,
+                                          std::uint64_t update) {
+  const std::filesystem::path run =
+      std::filesystem::absolute(checkpoint).lexically_normal().parent_path().parent_path();
+  const std::filesystem::path path = run / "ledger.jsonl";
+  if (!std::filesystem::exists(path)) return std::nullopt;
+  ledger::Reader reader = ledger::Reader::open(path);
+  std::optional<std::string> found;
+  while (const auto line = reader.next()) {
+    if (line->update && line->update->update == update) found = line->update->param;
+  }
+  return found;
+}
+
+void RunLedger::append(const Learner& learner, const Mode& mode, const UpdateRecord& record) {
+  const std::uint64_t update = learner.progress.update;
+  Arena arena;
+  const auto tensors = state_tensors(learner, mode, arena);
+  const std::vector<ledger::TensorDigest> digests = digests_of(tensors, jobs_);
+
+  std::deque<std::vector<std::byte>> kept;
   const Tensor gradient = engine::view_of(record.gradient);
   const std::string random = fmt::format("philox4x32-10 seed {} epoch {} batch {}", seed_,
                                          learner.progress.epoch, learner.progress.batch_cursor);

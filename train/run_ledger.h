@@ -7,7 +7,10 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <filesystem>
+#include <optional>
 #include <span>
+#include <string>
 
 namespace reprise::train {
 
@@ -18,6 +21,14 @@ struct UpdateRecord {
   double loss = 0;
   at::Tensor gradient;  // reduced, before clipping
 };
+
+// The digest of everything that the next update starts from: what a line holds as "param".
+std::string state_digest(const Learner& learner, const Mode& mode, unsigned jobs);
+
+// What the ledger beside a checkpoint says that its state is; nothing without such a line. Cost:
+// one read of the ledger. Errors: kCorrupt naming the line at which its chain breaks; kIo.
+std::optional<std::string> recorded_state(const std::filesystem::path& checkpoint,
+                                          std::uint64_t update);
 
 // Digests and appends. Owned by the training thread. Cost: one read of gradient, weights and
 // optimizer state at memory speed.

@@ -4,6 +4,7 @@
 #include "ckpt/base/file.h"
 #include "ckpt/store/reference.h"
 #include "ckpt/store/take.h"
+#include "repro/ledger/writer.h"
 #include "train/learner.h"
 #include "train/option_table.h"
 #include "train/run_log.h"
@@ -93,6 +94,17 @@ std::size_t set_aside_later_saves(const store::RunDirectory& run, const Checkpoi
   return count;
 }
 
+// The ledger of another run directory up to the checkpoint. It appears under its name cut back:
+// whoever follows it, as replay does, never takes lines of the first run for lines of this one.
+void copy_ledger(const fs::path& from, const fs::path& to, const Checkpoint& checkpoint) {
+  const fs::path partial = to.string() + ".partial";
+  fs::copy_file(from, partial);
+  if (checkpoint.ledger) {
+    ledger::Writer::reopen(partial, checkpoint.ledger->update, checkpoint.ledger->chain);
+  }
+  fs::rename(partial, to);
+}
+
 std::optional<OpenedRun> new_run(const Config& config) {
   store::RunDirectory run = config.work_dir.empty()
                                 ? store::RunDirectory::create_dated(
@@ -174,7 +186,10 @@ OpenedRun open_run(const StartPoint& start) {
   }
   OpenedRun opened = std::move(*new_run(start.config));
   if (origin) {
-    for (const char* name : {"ledger.jsonl", "train.log", "train.tsv", "valid.tsv"}) {
+    if (fs::exists(origin->file("ledger.jsonl"))) {
+      copy_ledger(origin->file("ledger.jsonl"), opened.directory.file("ledger.jsonl"), checkpoint);
+    }
+    for (const char* name : {"train.log", "train.tsv", "valid.tsv"}) {
       if (fs::exists(origin->file(name))) {
         fs::copy_file(origin->file(name), opened.directory.file(name));
       }

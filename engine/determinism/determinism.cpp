@@ -4,6 +4,7 @@
 
 #include <ATen/Context.h>
 #include <ATen/Version.h>
+#include <torch/headeronly/version.h>
 
 #include <cstdlib>
 #include <string_view>
@@ -60,6 +61,14 @@ Json determinism_state(c10::Device device) {
     const char* workspace = std::getenv(kWorkspace);
     state["cublas_workspace_config"] = workspace == nullptr ? "" : workspace;
   }
+  return state;
+}
+
+Json software_state() {
+  Json state = {{"libtorch", TORCH_VERSION}, {"libtorch_build", at::show_config()}};
+  const at::Context& context = at::globalContext();
+  state["libtorch_devices"] = {{"cuda", context.hasCUDA()}, {"mps", context.hasMPS()}};
+  if (context.hasCUDA()) state["cudnn"] = at::Context::versionCuDNN();
   return state;
 }
 

@@ -24,6 +24,10 @@ void set_determinism(const DeterminismOptions& options, c10::Device device);
 // for fingerprint.json and for messages.
 Json determinism_state(c10::Device device);
 
+// LibTorch's version and build string, which names CUDA, cuDNN, NCCL, MKL, oneDNN and OpenMP where
+// it has them: for fingerprint.json.
+Json software_state();
+
 // Calls `work`; LibTorch's errors become ours. Errors: kUnsupported naming the op that has no
 // deterministic form and the module that called it, with --no-deterministic as the way out;
 // kIo for memory that is not there, with what would need less; kInternal with LibTorch's

@@ -72,6 +72,13 @@ class Side {
   std::size_t content_begin_ = 0, content_size_ = 0;
 };
 
+// The digest of the state in a line's content.
+std::string_view state_in(std::string_view content) {
+  constexpr std::string_view kKey = "\"param\":\"";
+  const auto at = content.find(kKey);
+  return at == content.npos ? "" : content.substr(at + kKey.size(), 32);
+}
+
 Divergence divergence_of(const Side& a, const Side& b) {
   Divergence found;
   found.a = a.parsed();
@@ -138,8 +145,14 @@ std::uint64_t last_update(const fs::path& path) {
   }
 }
 
-// The update of the line that ends at `end`, 0 for the header.
-std::uint64_t update_before(const fs::path& path, std::uint64_t end) {
+// The last update before a place in the ledger, and the state that it left.
+struct Before {
+  std::uint64_t update = 0;
+  std::string state;
+};
+
+// The line that ends at `end`; nothing for the header.
+Before line_before(const fs::path& path, std::uint64_t end) {
   const File file = File::open(path);
   for (std::uint64_t tail = std::min<std::uint64_t>(end, 64 << 10);;
        tail = std::min(end, tail * 4)) {
@@ -149,9 +162,13 @@ std::uint64_t update_before(const fs::path& path, std::uint64_t end) {
     if (begin != std::string::npos) {
       const auto parsed =
           ledger::parse_line(std::string_view(text).substr(begin + 1, text.size() - begin - 2));
-      return parsed.update ? parsed.update->update : parsed.tensors->update;
+      if (parsed.update) return {parsed.update->update, parsed.update->param};
+      // The update's own line stands in front of its tensors.
+      Before before = line_before(path, end - (text.size() - begin - 1));
+      before.update = parsed.tensors->update;
+      return before;
     }
-    if (tail == end) return 0;
+    if (tail == end) return {};
   }
 }
 
@@ -180,12 +197,14 @@ LedgerComparison compare_ledgers(const fs::path& a, const fs::path& b) {
   result.updates_a = last_update(a);
   result.updates_b = last_update(b);
   const std::uint64_t common = common_lines_end(a, b);
-  result.same_until = result.compared_updates = update_before(a, common);
+  const Before before = line_before(a, common);
+  result.same_until = result.compared_updates = before.update;
 
   Side side_a(a, common), side_b(b, common);
   bool more = side_a.advance() && side_b.advance();
   const bool both_go_on = more;
   std::uint64_t aligned = 0;
+  std::string state_before = before.state;
   while (more) {
     if (side_a.samples() != side_b.samples()) {
       result.aligned_by_samples = true;
@@ -195,6 +214,7 @@ LedgerComparison compare_ledgers(const fs::path& a, const fs::path& b) {
     ++aligned;
     if (side_a.content() != side_b.content()) {
       result.divergence = divergence_of(side_a, side_b);
+      result.divergence->state_before = state_before;
       result.tensors =
           differing_tensors(a, b, side_a.offset_bytes(), side_b.offset_bytes(), side_a.update());
       // An edited line differs without its chain differing: look one line further.
@@ -204,6 +224,7 @@ LedgerComparison compare_ledgers(const fs::path& a, const fs::path& b) {
     }
     ++result.compared_updates;
     result.same_until = side_a.update();
+    state_before = state_in(side_a.content());
     more = side_a.advance() && side_b.advance();
   }
   if (both_go_on && aligned == 0 && result.compared_updates == 0) {

@@ -23,6 +23,8 @@ struct Divergence {
   ledger::UpdateLine a, b;  // the lines that differ
   Part what = Part::kData;
   bool random_differs = false;  // seed or position of the random streams, too
+  // The state after the last update that both have alike, by its digest; empty: there is none.
+  std::string state_before;
 };
 
 // A tensor that differs, by the first record of tensor digests at or after the divergence.

@@ -19,12 +19,13 @@ struct Cause {
 };
 
 // The first row whose fragment a field contains counts; rows go from special to general.
-constexpr std::array<Cause, 27> kCauses = {{
+constexpr std::array<Cause, 28> kCauses = {{
     {"seed", Part::kData, "another seed: other initial weights, order and augmentation"},
     {"data.", Part::kLoss, "the data sets hold other files"},
     {"val", Part::kParameters, "validation does not take part in training"},
     {"code.", Part::kLoss, "the code is not the same"},
     {"files.", Part::kLoss, "an input file is not the same"},
+    {"software.program", Part::kLoss, "the program is another build"},
     {"batch", Part::kData, "another batch size: other samples in an update"},
     {"accumulate", Part::kData, "other samples in an update"},
     {"shards", Part::kLoss, "other shards: sums are taken in another order"},
@@ -56,8 +57,10 @@ struct Ranked {
 };
 
 const Cause* cause_of(std::string_view field) {
+  std::string name(field);  // options are written with dashes on a command line
+  std::ranges::replace(name, '-', '_');
   const auto found = std::ranges::find_if(
-      kCauses, [&](const Cause& cause) { return field.find(cause.fragment) != field.npos; });
+      kCauses, [&](const Cause& cause) { return name.find(cause.fragment) != name.npos; });
   return found == kCauses.end() ? nullptr : &*found;
 }
 
@@ -89,8 +92,10 @@ Explanation advice(const Divergence& divergence, bool compared) {
       break;
     case Part::kLoss:
       left.because =
-          "the fingerprints agree and the samples have the same ids: their content, or an op "
-          "without a fixed order, may differ";
+          "the fingerprints agree and the samples have the same ids: their content, an op without "
+          "a "
+          "fixed order, or the weights themselves (changed between updates, by a hardware error or "
+          "by hand) may differ; repro replay tells which run is right";
       break;
     case Part::kGradient:
       left.because =
@@ -108,6 +113,47 @@ Explanation advice(const Divergence& divergence, bool compared) {
   return left;
 }
 
+// The states that the processes say they went on from.
+class States {
+ public:
+  States(const Divergence& divergence, const Json& fingerprint_a, const Json& fingerprint_b)
+      : before_(divergence.state_before),
+        update_(divergence.a.update),
+        a_(state_of(fingerprint_a, divergence.a.update)),
+        b_(state_of(fingerprint_b, divergence.b.update)) {}
+
+  // A process that did not go on from what its run had.
+  std::optional<Explanation> changed() const {
+    const bool a = differs(a_), b = differs(b_);
+    if (!a && !b) return std::nullopt;
+    return Explanation{
+        "state", a ? a_ : Json(before_), b ? b_ : Json(before_),
+        fmt::format("{} from weights or an optimizer state that differ from those "
+                    "after update {}: the checkpoint was changed, or memory failed",
+                    a && b ? "both went on" : (a ? "A went on" : "B went on"), update_ - 1)};
+  }
+  // Runs whose first updates start from different weights, by a seed or by --load-from.
+  std::optional<Explanation> other_start() const {
+    if (!before_.empty() || !a_.is_string() || !b_.is_string() || a_ == b_) return std::nullopt;
+    return Explanation{"state", a_, b_, "they start from other weights"};
+  }
+
+ private:
+  static Json state_of(const Json& fingerprint, std::uint64_t update) {
+    if (fingerprint.is_null()) return nullptr;
+    const Json* process = fingerprint::process_of(fingerprint, update);
+    if (process == nullptr || process->at("from_update") != update - 1) return nullptr;
+    return process->value("state", Json());
+  }
+  bool differs(const Json& state) const {
+    return state.is_string() && !before_.empty() && state != before_;
+  }
+
+  const std::string& before_;
+  std::uint64_t update_;
+  Json a_, b_;
+};
+
 }  // namespace
 
 std::vector<Explanation> explain(const Divergence& divergence, const Json& fingerprint_a,
@@ -115,8 +161,8 @@ std::vector<Explanation> explain(const Divergence& divergence, const Json& finge
   std::vector<Ranked> ranked;
   const bool compared = !fingerprint_a.is_null() && !fingerprint_b.is_null();
   if (compared) {
-    for (const fingerprint::Difference& difference :
-         fingerprint::differences(fingerprint_a, fingerprint_b)) {
+    for (const fingerprint::Difference& difference : fingerprint::differences_at(
+             fingerprint_a, divergence.a.update, fingerprint_b, divergence.b.update)) {
       const Cause* cause = cause_of(difference.field);
       const bool unlikely = difference.influence == fingerprint::Influence::kUnlikely;
       Ranked item;
@@ -131,11 +177,20 @@ std::vector<Explanation> explain(const Divergence& divergence, const Json& finge
   std::ranges::sort(ranked, {},
                     [](const Ranked& item) { return std::pair(item.lateness, item.order); });
   std::vector<Explanation> explanations;
+  const States states(divergence, fingerprint_a, fingerprint_b);
+  const auto changed = states.changed();
+  auto other_start = states.other_start();
+  if (changed) explanations.push_back(*changed);
   const bool none_fits = ranked.empty() || ranked.front().lateness > 0;
-  if (none_fits) explanations.push_back(advice(divergence, compared));
+  if (none_fits && !changed && !other_start) explanations.push_back(advice(divergence, compared));
   for (Ranked& item : ranked) {
+    if (item.lateness > 0 && other_start) {
+      explanations.push_back(*other_start);
+      other_start.reset();
+    }
     if (item.lateness < 2) explanations.push_back(std::move(item.explanation));
   }
+  if (other_start) explanations.push_back(*other_start);
   return explanations;
 }
 

@@ -18,8 +18,10 @@ struct Explanation {
 
 // Differences between the runs, most plausible cause first. A cause that cannot act
 // as early as the part that differs (a learning rate does not change the loss of the
-// first update) ranks behind those that can. Without any difference, says what is left:
-// other code outside the repository, an op without a fixed order, hardware.
+// first update) ranks behind those that can. Before all others stands a process that went on
+// from another state than the ledgers hold. What a resume changed counts from there on.
+// Without any difference, says what is left: other code outside the repository, an op
+// without a fixed order, hardware.
 // `fingerprint_a`, `fingerprint_b`: the statements, as fingerprint::load gives them;
 // null where a run has none.
 std::vector<Explanation> explain(const Divergence& divergence, const Json& fingerprint_a,

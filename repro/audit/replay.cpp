@@ -58,6 +58,13 @@ class Trainer {
     return running_;
   }
   int exit_code() const { return exit_code_; }
+  // What its end says about the checkpoint or the data that it was given.
+  Code verdict() const {
+    const auto code = static_cast<Code>(exit_code_);
+    const bool of_files = code == Code::kNotFound || code == Code::kCorrupt ||
+                          code == Code::kUnsupported || code == Code::kMismatch;
+    return of_files ? code : Code::kIo;
+  }
   std::string last_words() const {
     const std::string text = fs::exists(log_) ? read_text(log_) : "";
     const auto end = text.find_last_not_of('\n');
@@ -162,7 +169,7 @@ ReplayResult replay(const ReplayOptions& options) {
     const auto line = again.next();
     if (!line) {
       if (!was_running) {
-        fail(Code::kIo, "{} ended after {} of {} updates with exit code {}: {}",
+        fail(trainer.verdict(), "{} ended after {} of {} updates with exit code {}: {}",
              options.train.native(), result.compared, expected.size(), trainer.exit_code(),
              trainer.last_words());
       }

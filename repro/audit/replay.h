@@ -33,8 +33,8 @@ struct ReplayResult {
 // it writes with the run's own while it goes, and stops it at the end of the stretch or
 // at the first difference. The run is only read.
 // Errors: kMismatch when the checkpoint has no place in the ledger, or nothing lies
-// behind it; kCorrupt for a broken ledger; kIo with the tail of what train said when it
-// fails; kNotFound without the program.
+// behind it, or when train refuses it; kCorrupt for a broken ledger or checkpoint; kIo with
+// the tail of what train said when it fails otherwise; kNotFound without the program.
 ReplayResult replay(const ReplayOptions& options);
 
 // The verdict as an in-toto Statement v1 with a test-result v0.1 predicate

@@ -26,6 +26,7 @@ constexpr std::array kRules = {
     Rule{"code.submodules.*.commit", 1, kLikely},
     Rule{"code.repository", 1, kPossible},
     Rule{"files.*", 1, kLikely},
+    Rule{"software.program", 1, kLikely},
     Rule{"data.*.path", 10, kUnlikely},
     Rule{"data.*", 2, kLikely},
     // where things go and how often something is looked at, not what is computed
@@ -42,6 +43,19 @@ constexpr std::array kRules = {
     Rule{"configuration.val?every*", 10, kUnlikely},
     Rule{"configuration.*ledger*", 10, kUnlikely},
     Rule{"configuration.resume?from", 10, kUnlikely},
+    Rule{"configuration.allow?config?change", 10, kUnlikely},
+    Rule{"configuration.cache", 10, kUnlikely},
+    Rule{"configuration.max?hours", 10, kUnlikely},
+    Rule{"configuration.batch?size?per?gpu", 10, kUnlikely},  // batch-size follows from it
+    Rule{"configuration.major?metric", 10, kUnlikely},
+    Rule{"configuration.validate", 10, kUnlikely},
+    Rule{"configuration.max?eval?samples", 10, kUnlikely},
+    Rule{"configuration.eval?batch?size", 10, kUnlikely},
+    Rule{"configuration.activation?checkpointing", 10, kUnlikely},
+    Rule{"configuration.max?loss", 10, kUnlikely},
+    Rule{"configuration.patience", 10, kUnlikely},
+    Rule{"configuration.tolerance", 10, kUnlikely},
+    Rule{"configuration.tensorboard", 10, kUnlikely},
     Rule{"configuration.*batch*", 3, kLikely},
     Rule{"configuration.*shards", 3, kLikely},
     Rule{"configuration.*accumulate*", 3, kLikely},
@@ -198,9 +212,9 @@ Json fields(const Json& statement) {
   return out;
 }
 
-std::vector<Difference> differences(const Json& statement_a, const Json& statement_b) {
-  const Leaves a = leaves_of(statement_a);
-  const Leaves b = leaves_of(statement_b);
+namespace {
+
+std::vector<Difference> differences_of(const Leaves& a, const Leaves& b) {
   std::vector<Difference> out;
   const auto add = [&](const std::string& field, const Json& in_a, const Json& in_b) {
     const Rule& rule = rule_for(field);
@@ -226,6 +240,50 @@ std::vector<Difference> differences(const Json& statement_a, const Json& stateme
            std::tie(y_rest, y.rank, y.influence, y.field);
   });
   return out;
+}
+
+// The leaves as they were for the process of `record`, which holds what differs from the first.
+Leaves leaves_at(const Json& statement, std::uint64_t update) {
+  Leaves leaves = leaves_of(statement);
+  const Json* record = process_of(statement, update);
+  if (record == nullptr) return leaves;
+  const auto changed = record->find("differs");
+  if (changed == record->end() || !changed->is_object()) return leaves;
+  for (const auto& [field, value] : changed->items()) {
+    if (value.is_null()) {
+      leaves.erase(field);
+    } else {
+      leaves[field] = value;
+    }
+  }
+  return leaves;
+}
+
+}  // namespace
+
+std::vector<Difference> differences(const Json& statement_a, const Json& statement_b) {
+  return differences_of(leaves_of(statement_a), leaves_of(statement_b));
+}
+
+const Json* process_of(const Json& statement, std::uint64_t update) {
+  const Json& predicate = statement.at("predicate");
+  const auto details = predicate.find("runDetails");
+  if (details == predicate.end() || !details->is_object()) return nullptr;
+  const auto records = details->find("reprise_records");
+  if (records == details->end() || !records->is_array()) return nullptr;
+  const Json* found = nullptr;
+  for (const Json& record : *records) {
+    if (!record.is_object() || record.value("rank", Json(0)) != 0) continue;
+    const auto from = record.find("from_update");
+    if (from == record.end() || !from->is_number_unsigned()) continue;
+    if (from->get<std::uint64_t>() < update) found = &record;
+  }
+  return found;
+}
+
+std::vector<Difference> differences_at(const Json& statement_a, std::uint64_t update_a,
+                                       const Json& statement_b, std::uint64_t update_b) {
+  return differences_of(leaves_at(statement_a, update_a), leaves_at(statement_b, update_b));
 }
 
 Digest digest(const Json& statement) {

@@ -31,6 +31,15 @@ Json fields(const Json& statement);
 // (start times, process ids) are not compared. O(fields).
 std::vector<Difference> differences(const Json& statement_a, const Json& statement_b);
 
+// The record of the process that computed update `update` of a run: the last one that started
+// before it. Null when no record says from which update its process went on.
+const Json* process_of(const Json& statement, std::uint64_t update);
+
+// As differences(), for the processes that computed `update_a` of one run and `update_b` of the
+// other one: what a resume changed counts from there on.
+std::vector<Difference> differences_at(const Json& statement_a, std::uint64_t update_a,
+                                       const Json& statement_b, std::uint64_t update_b);
+
 // SHA-256 over the fields that are likely or possible to change bits, in canonical JSON: two runs
 // with one digest are expected to give the same bits.
 Digest digest(const Json& statement);

@@ -26,6 +26,7 @@ ROOMS = {
     "repro/audit": ["repro/snapshot", "repro/ledger"],
     "repro/attest": ["ckpt/store"],
     "repro/report": ["repro/audit", "repro/attest"],
+    "repro/tensorboard": ["ckpt/base"],
     "repro/cli": ["repro/report"],
     "engine/random": ["ckpt/base"],
     "engine/data": ["engine/random", "ckpt/state"],
