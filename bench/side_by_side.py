@@ -5,8 +5,10 @@ import pathlib
 import statistics
 import subprocess
 import sys
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+REST_S = 0.2  # journal and discards of what ran before
 ROUNDS = int(os.environ.get("REPRISE_BENCH_ROUNDS", "5"))
 
 
@@ -100,12 +102,15 @@ def flatten(state):
 
 
 def take_turns(peers, rounds=ROUNDS):
-    """{name: call returning seconds} to {name: median}; every round calls each once."""
+    """{name: call returning seconds} to {name: median}; every round calls each once, each round
+    beginning with another one, after the disk has come to rest."""
     times = {name: [] for name in peers}
+    names = list(peers)
     for round_ in range(rounds + 1):
-        for name, call in peers.items():
+        for name in names[round_ % len(names):] + names[:round_ % len(names)]:
             os.sync()
-            seconds = call()
+            time.sleep(REST_S)
+            seconds = peers[name]()
             if round_:  # the first one warms up
                 times[name].append(seconds)
     return {name: statistics.median(t) for name, t in times.items()}

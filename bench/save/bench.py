@@ -14,11 +14,15 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from side_by_side import STATES, Ours, Table, flatten, scratch, take_turns  # noqa: E402
 
 
-def durable(write, path):
-    """Seconds of write(path), synced; the file before it is gone first."""
+def remove(path):
+    """Outside the time of anybody: freeing a gigabyte of disk is work for the file system, too."""
     if path.is_dir():
         shutil.rmtree(path)
     path.unlink(missing_ok=True)
+
+
+def durable(write, path):
+    """Seconds of write(path), synced."""
     start = time.perf_counter()
     write(path)
     for file in [*path.rglob("*"), path] if path.is_dir() else [path]:
@@ -28,16 +32,18 @@ def durable(write, path):
     descriptor = os.open(path.parent, os.O_RDONLY)
     os.fsync(descriptor)
     os.close(descriptor)
-    return time.perf_counter() - start
+    seconds = time.perf_counter() - start
+    remove(path)
+    return seconds
 
 
 def fio(path, size):
     """Seconds of writing `size` bytes past the page cache, as the disk alone takes."""
-    path.unlink(missing_ok=True)
     output = subprocess.run(
         ["fio", "--name=limit", f"--filename={path}", "--rw=write", "--bs=4M", f"--size={size}", "--direct=1",
          "--ioengine=libaio", "--iodepth=8", "--end_fsync=1", "--output-format=json"],
         check=True, capture_output=True, text=True).stdout
+    remove(path)
     return json.loads(output[output.index("{"):])["jobs"][0]["job_runtime"] / 1000
 
 
@@ -74,8 +80,9 @@ def main():
         target = folder / "ours.h5"
 
         def save(ours=ours, target=target):
-            target.unlink(missing_ok=True)
-            return ours("save", target)
+            seconds = ours("save", target)
+            remove(target)
+            return seconds
 
         medians = take_turns({"reprise, digests included": save, **peers_of(make(), folder)})
         ours.close()

@@ -1,5 +1,6 @@
 #include "ckpt/base/error.h"
 #include "ckpt/base/parallel.h"
+#include "ckpt/base/sha256_many.h"
 #include "ckpt/container/hdf5.h"
 #include "ckpt/container/hdf5_content.h"
 #include "ckpt/container/manifest.h"
@@ -7,8 +8,10 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <mutex>
+#include <optional>
 
 namespace reprise::container {
 
@@ -83,14 +86,26 @@ class VerifiedStorage final : public Storage {
   mutable std::once_flag verified_;
 };
 
+// Each thread digests several pieces at once, taking the next one as one ends.
 void verify_mapped(const Hdf5Reader::Content& content, unsigned jobs) {
-  const auto pieces = content.pieces();
-  parallel_for(pieces.size(), jobs, [&](std::size_t i) {
+  auto pieces = content.pieces();
+  // Largest first: what is left for the end is short.
+  std::stable_sort(pieces.begin(), pieces.end(),
+                   [](const auto& a, const auto& b) { return a.size_bytes > b.size_bytes; });
+  std::atomic<std::size_t> taken{0};
+  const auto next = [&]() -> std::optional<DigestJob> {
+    const std::size_t i = taken.fetch_add(1, std::memory_order_relaxed);
+    if (i >= pieces.size()) return std::nullopt;
     const Bytes bytes = content.file->bytes().subspan(pieces[i].offset_bytes, pieces[i].size_bytes);
     populate(bytes);
-    if (sha256(bytes) != pieces[i].expected)
+    return DigestJob{i, bytes};
+  };
+  const auto done = [&](std::size_t i, const Digest& digest) {
+    if (digest != pieces[i].expected)
       throw Error(Code::kCorrupt, describe_damage(content, pieces[i]));
-  });
+  };
+  const unsigned threads = jobs > 0 ? jobs : available_cores();
+  parallel_for(threads, threads, [&](std::size_t) { sha256_many(next, done); });
 }
 
 }  // namespace
