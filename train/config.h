@@ -61,6 +61,26 @@ struct Config {
   double lr_decay = 0.95;
   double clip_grad = 0;
   double ema = 0;
+  std::optional<double> weight_decay_end;
+
+  std::int64_t out_dim = 65536;
+  std::int64_t head_hidden = 2048;
+  std::int64_t head_bottleneck = 256;
+  bool norm_last_layer = true;
+  std::int64_t local_crops = 8;
+  std::int64_t local_size = 0;
+  double global_crop_min = 0.4;
+  double local_crop_min = 0.05;
+  double local_crop_max = 0.4;
+  double student_temp = 0.1;
+  double teacher_temp = 0.04;
+  double warmup_teacher_temp = 0.04;
+  double warmup_teacher_temp_epochs = 0;
+  double momentum_teacher = 0.996;
+  double center_momentum = 0.9;
+  std::int64_t freeze_last_layer = 1;
+  std::int64_t knn_neighbours = 20;
+  std::int64_t knn_samples = 0;
 
   std::int64_t seed = 0;
   bool gen_seed = false;

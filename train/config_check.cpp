@@ -1,6 +1,8 @@
 #include "ckpt/base/error.h"
 #include "train/option_table.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <array>
 #include <random>
@@ -46,6 +48,41 @@ std::int64_t draw_seed() {
   return static_cast<std::int64_t>(device() & 0x7fffffffU);
 }
 
+bool is_for(const OptionSpec& spec, const std::string& mode) {
+  return spec.modes.empty() || std::ranges::find(spec.modes, mode) != spec.modes.end();
+}
+
+// An option of another mode would be silently without effect. At its default it says nothing:
+// printed configurations hold every key.
+void refuse_options_of_other_modes(const Config& config) {
+  const Config plain;
+  for (const OptionSpec& spec : option_table()) {
+    if (is_for(spec, config.mode)) continue;
+    const OptionValue value = get_option(config, spec);
+    if (value == get_option(plain, spec)) continue;
+    fail(Code::kUsage, "{} = {} means nothing in mode {}: it is of mode {}; leave it out", spec.key,
+         printable(to_toml(value)), config.mode, fmt::join(spec.modes, ", "));
+  }
+}
+
+void resolve_dino(Config& config) {
+  if (config.mode != "dino") return;
+  // The paper's values, for its linear scaling rule.
+  if (config.optimizer == "adamw") {
+    if (!config.lr) {
+      config.lr = 0.0005 * static_cast<double>(*config.batch_size * config.accumulate) / 256;
+    }
+    if (!config.weight_decay) {
+      config.weight_decay = 0.04;
+      if (!config.weight_decay_end) config.weight_decay_end = 0.4;
+    }
+  }
+  if (config.local_crop_min > config.local_crop_max) {
+    fail(Code::kUsage, "local-crop-min = {} is above local-crop-max = {}", config.local_crop_min,
+         config.local_crop_max);
+  }
+}
+
 void resolve_optimizer(Config& config) {
   struct Usual {
     std::string_view optimizer;
@@ -58,6 +95,7 @@ void resolve_optimizer(Config& config) {
     if (!config.lr) config.lr = usual.lr;
     if (!config.weight_decay) config.weight_decay = usual.weight_decay;
   }
+  if (!config.weight_decay_end) config.weight_decay_end = config.weight_decay;
   if (config.min_lr > *config.lr) {
     fail(Code::kUsage, "min-lr = {} is above lr = {}; lower it", config.min_lr, *config.lr);
   }
@@ -144,6 +182,8 @@ void resolve(Config& config, int world) {
   if (config.val_split > 0 && !config.val_data.empty()) {
     fail(Code::kUsage, "val-split and val-data contradict each other; give one of them");
   }
+  refuse_options_of_other_modes(config);
+  resolve_dino(config);
   resolve_optimizer(config);
   check_saving(config);
   check_start(config);

@@ -111,7 +111,7 @@ engine::View training_view(const Config& config, const DataFacts& facts,
   return view;
 }
 
-std::unique_ptr<const engine::Network> make_network(const Config& config, const DataFacts& facts) {
+engine::NetworkOptions network_options(const Config& config, const DataFacts& facts) {
   engine::NetworkOptions options;
   options.arch = config.arch;
   options.outputs = facts.outputs();
@@ -124,7 +124,11 @@ std::unique_ptr<const engine::Network> make_network(const Config& config, const 
   }
   options.dropout = config.dropout;
   options.drop_path = config.drop_path;
-  return engine::build_network(options);
+  return options;
+}
+
+std::unique_ptr<const engine::Network> make_network(const Config& config, const DataFacts& facts) {
+  return engine::build_network(network_options(config, facts));
 }
 
 engine::Objective make_objective(const Config& config, const DataFacts& facts) {
@@ -161,6 +165,15 @@ engine::Schedule make_schedule(const Config& config, std::uint64_t updates_per_e
   options.power = config.poly_power;
   options.gamma = config.lr_decay;
   options.updates_per_epoch = updates_per_epoch;
+  return engine::Schedule(options);
+}
+
+engine::Schedule make_decay_schedule(const Config& config, std::uint64_t updates_per_epoch) {
+  engine::ScheduleOptions options;
+  options.name = "cosine";
+  options.base = *config.weight_decay;
+  options.final = *config.weight_decay_end;
+  options.updates = updates_per_epoch * static_cast<std::uint64_t>(config.epochs);
   return engine::Schedule(options);
 }
 

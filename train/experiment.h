@@ -35,9 +35,11 @@ engine::View training_view(const Config& config, const DataFacts& facts,
                            const engine::Dataset& dataset);
 engine::View evaluation_view(const DataFacts& facts);
 
+engine::NetworkOptions network_options(const Config& config, const DataFacts& facts);
 std::unique_ptr<const engine::Network> make_network(const Config& config, const DataFacts& facts);
 engine::Objective make_objective(const Config& config, const DataFacts& facts);
 engine::OptimizerOptions optimizer_options(const Config& config);
 engine::Schedule make_schedule(const Config& config, std::uint64_t updates_per_epoch);
+engine::Schedule make_decay_schedule(const Config& config, std::uint64_t updates_per_epoch);
 
 }  // namespace reprise::train

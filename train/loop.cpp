@@ -38,12 +38,14 @@ class Loop {
         plan_(shard_plan(parts.config, parts.communicator)),
         updates_per_epoch_(parts.facts.train_samples / plan_.samples_per_update()),
         schedule_(make_schedule_checked()),
+        decay_(make_decay_schedule(c_, updates_per_epoch_)),
         target_(target_updates()),
         sampler_(number(c_.seed), parts.facts.train_samples, plan_.samples_per_update(), cursor()),
         step_({.plan = plan_,
                .seed = number(c_.seed),
                .sums = parts.mode.needs().sums,
                .extra_elements = parts.mode.needs().extra_elements,
+               .second_moments = parts.mode.needs().second_moments,
                .activation_checkpointing = c_.activation_checkpointing,
                .compute_type = c_.amp == "bf16" ? at::kBFloat16 : at::kFloat},
               parts.mode.layout(), parts.device, parts.pool, parts.communicator) {}
@@ -78,6 +80,7 @@ class Loop {
   engine::ShardPlan plan_;
   std::uint64_t updates_per_epoch_;
   engine::Schedule schedule_;
+  engine::Schedule decay_;
   std::uint64_t target_;
   engine::TrainSampler sampler_;
   engine::ShardedStep step_;
@@ -181,7 +184,7 @@ void Loop::update(const engine::Batch& batch) {
   const double norm = engine::gradient_norm(result.gradient, p_.pool);
   engine::StepOptions options;
   options.lr = schedule_.at(update);
-  options.weight_decay = *c_.weight_decay;
+  options.weight_decay = decay_.at(update);
   options.gradient_scale = engine::clip_scale(norm, c_.clip_grad);
   p_.mode.adjust(options, update);
   learner.optimizer->step(learner.weights, result.gradient, options, p_.pool);

@@ -1,6 +1,7 @@
 #include "train/measure.h"
 
 #include "ckpt/base/progress.h"
+#include "engine/data/derived.h"
 #include "train/experiment.h"
 
 namespace reprise::train {
@@ -25,6 +26,30 @@ engine::Metrics measure(const Measurement& what, const engine::Weights& weights,
   add(weights, "");
   if (ema != nullptr) add(*ema, "ema/");
   return all;
+}
+
+engine::Metrics measure_neighbours(const NeighbourMeasurement& what,
+                                   const engine::Weights& weights) {
+  const auto features = [&](const engine::Dataset& dataset) {
+    Progress bar("features", dataset.size(), ProgressUnit::kItems, what.io.progress());
+    engine::EvaluateOptions options = what.evaluation;
+    options.progress = [&bar](std::uint64_t done) { bar.add(done - bar.done()); };
+    return engine::features_of(what.backbone, weights, dataset, evaluation_view(what.facts),
+                               options, what.pool, what.communicator);
+  };
+  // The caller's set outlives the part of it.
+  const engine::DatasetPtr whole(&what.bank, [](const engine::Dataset*) {});
+  const auto ids = engine::spread_ids(whole->size(), what.bank_samples);
+  const engine::DatasetPtr bank =
+      ids.size() < whole->size() ? engine::subset(whole, ids, {}) : whole;
+  const auto scores = engine::neighbour_scores(features(*bank), features(what.dataset),
+                                               what.facts.outputs(), what.neighbours, what.pool);
+  engine::Metrics metrics;
+  for (const auto& [name, value] :
+       engine::compute_metrics(scores, what.facts.task, what.facts.outputs())) {
+    if (name != "val/loss") metrics.emplace_back("val/knn/" + name.substr(4), value);
+  }
+  return metrics;
 }
 
 }  // namespace reprise::train

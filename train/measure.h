@@ -3,6 +3,7 @@
 
 #include "ckpt/base/io.h"
 #include "engine/evaluate/evaluate.h"
+#include "engine/evaluate/features.h"
 #include "train/data_facts.h"
 
 namespace reprise::train {
@@ -23,5 +24,24 @@ struct Measurement {
 // Errors: those of reading samples; kMismatch when network and data do not fit.
 engine::Metrics measure(const Measurement& what, const engine::Weights& weights,
                         const engine::Weights* ema);
+
+// The features of a backbone, judged by their neighbours among training samples.
+struct NeighbourMeasurement {
+  const engine::Network& backbone;
+  const engine::Dataset& bank;
+  const engine::Dataset& dataset;
+  const DataFacts& facts;
+  std::uint64_t bank_samples = 0;  // of the bank, spread over it; 0: all
+  engine::NeighbourOptions neighbours;
+  engine::EvaluateOptions evaluation;
+  engine::WorkerPool& pool;
+  engine::Communicator& communicator;
+  Io& io;
+};
+
+// "val/knn/acc1" and "val/knn/acc5", or "val/knn/mae" and "val/knn/rmse". `weights` may be those of
+// a larger network that begins with the backbone. As measure().
+engine::Metrics measure_neighbours(const NeighbourMeasurement& what,
+                                   const engine::Weights& weights);
 
 }  // namespace reprise::train

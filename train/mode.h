@@ -24,6 +24,7 @@ struct Learner;
 struct StepNeeds {
   std::size_t sums = 0;
   std::int64_t extra_elements = 0;
+  bool second_moments = false;
 };
 
 // Name and tensor, as the ledger digests them.

@@ -33,6 +33,8 @@ struct OptionSpec {
   std::string placeholder = {};
   double low = 0, high = kNoLimit;  // of numbers, both included
   std::vector<std::string> choices = {};
+  // Those it means something in; empty: all. Elsewhere it has to be left alone.
+  std::vector<std::string> modes = {};
   // Of a switch: the name that turns it off. Empty: "no-" and the key.
   std::string opposite = {};
 

@@ -18,19 +18,30 @@ class Adam : public Optimizer {
 
  protected:
   void begin(const at::Tensor&, const at::Tensor&, const StepOptions&, WorkerPool&) override {
-    const auto t = static_cast<double>(steps_);
-    correction1_ = 1 - std::pow(options_.beta1, t);
-    root_correction2_ = std::sqrt(1 - std::pow(options_.beta2, t));
+    corrections_.resize(parameter_steps_.size());
+    std::uint64_t steps = 0;
+    Correction correction;
+    for (std::size_t i = 0; i < corrections_.size(); ++i) {
+      // All but a few have been updated equally often.
+      if (parameter_steps_[i] != steps) {
+        steps = parameter_steps_[i];
+        const auto t = static_cast<double>(steps);
+        correction.first = 1 - std::pow(options_.beta1, t);
+        correction.root_second = std::sqrt(1 - std::pow(options_.beta2, t));
+      }
+      corrections_[i] = correction;
+    }
   }
 
   void update(const Slice& slice, float* weights, const float* gradient) override {
+    const Correction& correction = corrections_[slice.parameter];
     const kernels::Adam k{static_cast<float>(decoupled_ ? 1 - slice.lr * slice.weight_decay : 1),
                           static_cast<float>(decoupled_ ? 0 : slice.weight_decay),
                           static_cast<float>(1 - options_.beta1),
                           static_cast<float>(options_.beta2),
                           static_cast<float>(1 - options_.beta2),
-                          static_cast<float>(slice.lr / correction1_),
-                          static_cast<float>(root_correction2_),
+                          static_cast<float>(slice.lr / correction.first),
+                          static_cast<float>(correction.root_second),
                           static_cast<float>(options_.eps),
                           slice.gradient_scale};
     kernels::adam(k, weights, gradient, slot(0) + slice.offset, slot(1) + slice.offset,
@@ -45,8 +56,10 @@ class Adam : public Optimizer {
     at::Tensor square_average = slot_slice(1, slice);
     average.lerp_(g, 1 - options_.beta1);
     square_average.mul_(options_.beta2).addcmul_(g, g, 1 - options_.beta2);
-    const at::Tensor divisor = square_average.sqrt().div_(root_correction2_).add_(options_.eps);
-    weight.addcdiv_(average, divisor, -slice.lr / correction1_);
+    const Correction& correction = corrections_[slice.parameter];
+    const at::Tensor divisor =
+        square_average.sqrt().div_(correction.root_second).add_(options_.eps);
+    weight.addcdiv_(average, divisor, -slice.lr / correction.first);
   }
 
   void describe_group(Arena& arena, DictNode& group) const override {
@@ -65,9 +78,13 @@ class Adam : public Optimizer {
   bool counts_steps() const override { return true; }
 
  private:
+  // Of the bias of the averages towards their start at zero.
+  struct Correction {
+    double first = 1;
+    double root_second = 1;
+  };
   bool decoupled_;
-  double correction1_ = 1;
-  double root_correction2_ = 1;
+  std::vector<Correction> corrections_;  // by parameter
 };
 
 }  // namespace

@@ -8,7 +8,8 @@
 
 namespace reprise::engine {
 
-void update_average(Weights& average, const Weights& current, double decay, WorkerPool& pool) {
+void update_parameter_average(Weights& average, const Weights& current, double decay,
+                              WorkerPool& pool) {
   constexpr std::int64_t kPieceElements = std::int64_t{1} << 16;
   const at::NoGradGuard no_gradients;
   const std::int64_t elements = current.flat().numel();
@@ -25,6 +26,11 @@ void update_average(Weights& average, const Weights& current, double decay, Work
     at::Tensor flat = average.flat();
     flat.lerp_(current.flat(), 1 - decay);
   }
+}
+
+void update_average(Weights& average, const Weights& current, double decay, WorkerPool& pool) {
+  const at::NoGradGuard no_gradients;
+  update_parameter_average(average, current, decay, pool);
   for (std::size_t i = 0; i < current.buffers().size(); ++i) {
     at::Tensor target = average.buffer(i);
     const at::Tensor& source = current.buffer(i);

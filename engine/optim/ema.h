@@ -10,4 +10,8 @@ namespace reprise::engine {
 // floating-point type too, integer ones are copied. Bits do not depend on threads.
 void update_average(Weights& average, const Weights& current, double decay, WorkerPool& pool);
 
+// The same for parameters alone: of a teacher that gathers its own statistics.
+void update_parameter_average(Weights& average, const Weights& current, double decay,
+                              WorkerPool& pool);
+
 }  // namespace reprise::engine

@@ -42,6 +42,7 @@ Optimizer::Optimizer(OptimizerOptions options, std::shared_ptr<const Layout> lay
     }
     group->parameters.push_back(i);
   }
+  parameter_steps_.assign(layout_->parameters().size(), 0);
   last_.lr = options_.lr;
   last_.weight_decay = options_.weight_decay;
   for (std::string& slot : slots) {
@@ -71,10 +72,18 @@ void Optimizer::step(Weights& weights, const at::Tensor& gradient, const StepOpt
   const at::NoGradGuard no_gradients;
   last_ = options;
   ++steps_;
+  std::vector<char> stays(layout_->parameters().size(), 0);
+  for (const std::size_t parameter : options.skipped) stays[parameter] = 1;
+  for (const Group& group : groups_) {
+    for (const std::size_t parameter : group.parameters) {
+      if (stays[parameter] == 0) ++parameter_steps_[parameter];
+    }
+  }
   begin(weights.flat(), gradient, options, pool);
   if (!device_.is_cpu()) {
     for (const Group& group : groups_) {
       for (const std::size_t parameter : group.parameters) {
+        if (stays[parameter] != 0) continue;
         const Slice slice = slice_of(group, parameter, options);
         update_on_device(slice, weights.flat().narrow(0, slice.offset, slice.count),
                          gradient.narrow(0, slice.offset, slice.count));
@@ -85,6 +94,7 @@ void Optimizer::step(Weights& weights, const at::Tensor& gradient, const StepOpt
   std::vector<Slice> slices;
   for (const Group& group : groups_) {
     for (const std::size_t parameter : group.parameters) {
+      if (stays[parameter] != 0) continue;
       const Slice whole = slice_of(group, parameter, options);
       for (std::int64_t done = 0; done < whole.count; done += kPieceElements) {
         Slice slice = whole;

@@ -39,6 +39,9 @@ struct StepOptions {
   double weight_decay = 0;
   // Each gradient element is multiplied by it first: clipping, loss scale.
   float gradient_scale = 1;
+  // Parameters (indices in the layout) that stay as they are, as those without a gradient in
+  // PyTorch: no decay, no momentum, no step counted.
+  std::vector<std::size_t> skipped;
 };
 
 // Elementwise in a fixed order, so bits do not depend on the number of threads. Follows
@@ -107,6 +110,8 @@ class Optimizer {
   c10::Device device_;
   std::vector<Group> groups_;
   std::uint64_t steps_ = 0;
+  // Of each parameter of the layout: what state dicts call its `step`.
+  std::vector<std::uint64_t> parameter_steps_;
   StepOptions last_;
   // Name in PyTorch's state and flat values, zero before the first step.
   std::vector<std::pair<std::string, at::Tensor>> slots_;

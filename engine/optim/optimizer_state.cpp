@@ -7,8 +7,8 @@
 #include <ATen/ATen.h>
 
 #include <fmt/ranges.h>
+#include <algorithm>
 #include <cmath>
-
 #include <optional>
 #include <utility>
 
@@ -61,11 +61,12 @@ Value Optimizer::state(Arena& arena) const {
     const Value params = arena.list();
     for (const std::size_t parameter : group.parameters) {
       params.as_sequence().items.push_back(arena, Value::integer(index));
-      if (steps_ > 0) {
+      if (parameter_steps_[parameter] > 0) {
         const ParameterSpec& spec = layout_->parameters()[parameter];
         const Value one = arena.dict();
         if (counts_steps()) {
-          const at::Tensor step = at::scalar_tensor(static_cast<double>(steps_), at::kFloat);
+          const at::Tensor step =
+              at::scalar_tensor(static_cast<double>(parameter_steps_[parameter]), at::kFloat);
           one.as_dict().append(arena, "step", arena.tensor(view_of(step)));
         }
         for (const auto& [slot, values] : slots_) {
@@ -102,8 +103,7 @@ void Optimizer::load(Value state) {
   }
   // Everything is read before anything is changed.
   std::vector<std::pair<at::Tensor, at::Tensor>> copies;
-  std::optional<std::uint64_t> steps;
-  bool any_state = false;
+  std::vector<std::uint64_t> steps(parameter_steps_.size(), 0);
   StepOptions last = last_;
   for (std::size_t g = 0; g < groups_.size(); ++g) {
     const std::string place = fmt::format("param_groups[{}]", g);
@@ -128,21 +128,14 @@ void Optimizer::load(Value state) {
       if (found == nullptr) continue;
       const DictNode* entry = found->if_dict();
       if (entry == nullptr) fail_kind(fmt::format("state[{}]", indices[i]), "a dict");
-      any_state = true;
+      // SGD's state does not count; that there is some says that the first step is behind.
+      steps[groups_[g].parameters[i]] = 1;
       if (counts_steps()) {
         const auto step = number_of(entry->find("step"));
         if (!step || !(*step >= 0 && *step < 1e15)) {
           fail_kind(fmt::format("state[{}].step", indices[i]), "a count of steps");
         }
-        const auto counted = static_cast<std::uint64_t>(*step);
-        if (steps && *steps != counted) {
-          fail(
-              Code::kMismatch,
-              "optimizer state: parameters were updated {} and {} times; such a state cannot go on "
-              "here, use --load-from",
-              *steps, counted);
-        }
-        steps = counted;
+        steps[groups_[g].parameters[i]] = static_cast<std::uint64_t>(*step);
       }
       for (const auto& [slot, values] : slots_) {
         const Value* value = entry->find(slot);
@@ -166,8 +159,8 @@ void Optimizer::load(Value state) {
   }
   for (const auto& [name, values] : slots_) values.zero_();
   for (const auto& [target, source] : copies) target.copy_(source);
-  // SGD's state does not count; that there is some says that the first step is behind.
-  steps_ = steps ? *steps : (any_state ? 1 : 0);
+  steps_ = steps.empty() ? 0 : *std::ranges::max_element(steps);
+  parameter_steps_ = std::move(steps);
   last_ = last;
 }
 

@@ -22,7 +22,7 @@ struct ShardedStep::State {
   WorkerPool& pool;
   Communicator& communicator;
   GradientTree tree;
-  // Per leaf of this process: loss, sums, moments; and the same of all processes.
+  // Per leaf of this process: loss, sums, moments, second moments; and the same of all processes.
   std::size_t record_size = 0;
   std::vector<double> local_records;
   std::vector<double> records;
@@ -36,9 +36,13 @@ struct ShardedStep::State {
         pool(threads),
         communicator(processes),
         tree(layout, step_options.extra_elements, where, step_options.plan.local_leaves()) {
-    record_size = 1 + options.sums + static_cast<std::size_t>(layout->moment_elements());
+    record_size = 1 + options.sums + (options.second_moments ? 2 : 1) * moment_elements();
     local_records.resize(record_size * options.plan.local_leaves());
     records.resize(record_size * options.plan.leaves());
+  }
+
+  std::size_t moment_elements() const {
+    return static_cast<std::size_t>(layout->moment_elements());
   }
 
   void compute_leaf(const Weights& weights, const std::vector<at::Tensor>& trainable,
@@ -49,7 +53,8 @@ struct ShardedStep::State {
     shard.samples = plan.leaf_samples(shard.leaf);
     shard.samples.first -= plan.local_samples().first;
     shard.update_samples = plan.samples_per_update();
-    Moments moments(static_cast<std::size_t>(layout->moment_elements()), 0.0);
+    Moments moments(moment_elements(), 0.0);
+    if (options.second_moments) shard.second_moments.assign(moment_elements(), 0.0);
     shard.pass.training = true;
     shard.pass.seed = options.seed;
     shard.pass.update = update;
@@ -65,7 +70,8 @@ struct ShardedStep::State {
     double* record = local_records.data() + local * record_size;
     record[0] = loss.item<double>();
     std::copy(shard.sums.begin(), shard.sums.end(), record + 1);
-    std::copy(moments.begin(), moments.end(), record + 1 + options.sums);
+    double* statistics = std::copy(moments.begin(), moments.end(), record + 1 + options.sums);
+    std::copy(shard.second_moments.begin(), shard.second_moments.end(), statistics);
     if (options.loss_scale != 1) loss = loss * options.loss_scale;
     auto gradients = torch::autograd::grad({loss}, trainable, {}, /*retain_graph=*/false,
                                            /*create_graph=*/false, /*allow_unused=*/true);
@@ -124,13 +130,20 @@ const StepResult& ShardedStep::run(Weights& weights, std::uint64_t update,
   for (std::size_t i = 0; i < state.options.sums; ++i) {
     state.result.sums.push_back(sum_of_column(1 + i));
   }
-  std::vector<double> moments;
-  for (std::uint64_t i = 0; i < plan.leaves(); ++i) {
-    const auto first = state.records.begin() +
-                       static_cast<std::ptrdiff_t>(i * state.record_size + 1 + state.options.sums);
-    moments.insert(moments.end(), first, first + state.layout->moment_elements());
+  const auto moments_of_leaves = [&](std::size_t start) {
+    std::vector<double> moments;
+    for (std::uint64_t i = 0; i < plan.leaves(); ++i) {
+      const auto first =
+          state.records.begin() + static_cast<std::ptrdiff_t>(i * state.record_size + start);
+      moments.insert(moments.end(), first, first + state.layout->moment_elements());
+    }
+    return moments;
+  };
+  const std::size_t first_moment = 1 + state.options.sums;
+  fold_running_statistics(weights, moments_of_leaves(first_moment));
+  if (state.options.second_moments) {
+    state.result.second_moments = moments_of_leaves(first_moment + state.moment_elements());
   }
-  fold_running_statistics(weights, moments);
   state.result.gradient = sum.narrow(0, 0, state.layout->flat_elements());
   if (state.options.extra_elements > 0) {
     state.result.extra = sum.narrow(0, state.layout->flat_elements(), state.options.extra_elements);

@@ -10,6 +10,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -24,6 +25,10 @@ struct Shard {
   Pass pass;                         // training, seed, update, shard and moments are set
   // Sums over samples that are to be added up beside the loss, float64: metrics of training.
   std::vector<double> sums;
+  // BatchNorm's statistics of a second network, for the function to fill; empty unless asked for.
+  Moments second_moments;
+  // Passes that the function needs beside `pass`: they live until the backward pass is over.
+  std::deque<Pass> more_passes;
   // Float32 numbers to be added in the same tree as gradients (DINO's centre); zero before.
   at::Tensor extra;
 };
@@ -38,6 +43,8 @@ struct StepResult {
   std::vector<double> sums;  // tree sums of Shard::sums
   at::Tensor gradient;       // laid out like Weights::flat(); valid until the next run()
   at::Tensor extra;          // likewise
+  // Shard::second_moments of all leaves, in order: fold_running_statistics() takes them.
+  std::vector<double> second_moments;
 };
 
 struct ShardedStepOptions {
@@ -45,6 +52,7 @@ struct ShardedStepOptions {
   std::uint64_t seed = 0;
   std::size_t sums = 0;             // length of Shard::sums
   std::int64_t extra_elements = 0;  // length of Shard::extra
+  bool second_moments = false;      // whether there is a second network of the same layout
   bool activation_checkpointing = false;
   at::ScalarType compute_type = at::kFloat;
   double loss_scale = 1;  // the loss is multiplied by it before the backward pass

@@ -46,6 +46,13 @@ Layout::BatchNormIndex Layout::batch_norm(const std::string& name, std::int64_t 
   return index;
 }
 
+Layout Layout::prefixed(const std::string& prefix) const {
+  Layout layout = *this;
+  for (ParameterSpec& spec : layout.parameters_) spec.name = prefix + spec.name;
+  for (BufferSpec& spec : layout.buffers_) spec.name = prefix + spec.name;
+  return layout;
+}
+
 void Layout::freeze(const std::string& prefix) {
   for (ParameterSpec& spec : parameters_) {
     if (spec.name.starts_with(prefix)) spec.trainable = false;

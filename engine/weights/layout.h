@@ -57,6 +57,10 @@ class Layout {
   // A number for each layer that draws random numbers: the "layer" of their key.
   std::uint64_t random_layer() { return random_layers_++; }
 
+  // The same with `prefix` before every name: a network as a part of something larger. Indices and
+  // offsets stay, so the network computes with weights of the larger layout as with its own.
+  Layout prefixed(const std::string& prefix) const;
+
   // Takes part in forward passes but not in learning: names that start with `prefix`.
   void freeze(const std::string& prefix);
 
