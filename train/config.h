@@ -46,6 +46,7 @@ struct Config {
   double label_smoothing = 0;
   std::string optimizer = "adamw";
   std::optional<double> lr;
+  double head_lr = 0;
   std::optional<double> weight_decay;
   bool decay_all = false;
   double momentum = 0.9;
@@ -117,6 +118,7 @@ struct Config {
   std::int64_t nproc = 1;
   std::int64_t join_timeout = 120;
   std::string amp = "none";
+  double loss_scale = 65536;
   bool activation_checkpointing = false;
   bool ledger = true;
   std::int64_t ledger_tensors = 0;

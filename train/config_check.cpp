@@ -99,6 +99,13 @@ void resolve_optimizer(Config& config) {
   if (config.min_lr > *config.lr) {
     fail(Code::kUsage, "min-lr = {} is above lr = {}; lower it", config.min_lr, *config.lr);
   }
+  if (config.head_lr > 0 && *config.lr == 0) {
+    fail(Code::kUsage, "head-lr = {} needs an lr above 0", config.head_lr);
+  }
+  if (config.head_lr > 0 && (config.mode == "dino" || config.mode == "head")) {
+    fail(Code::kUsage, "mode {} has no head beside a backbone to learn at head-lr; set --lr",
+         config.mode);
+  }
   if (config.warmup_epochs > static_cast<double>(config.epochs)) {
     fail(Code::kUsage, "warmup-epochs = {} is more than epochs = {}; shorten the warm-up",
          config.warmup_epochs, config.epochs);

@@ -30,6 +30,7 @@ Checkpoint to_checkpoint(const Learner& learner, const Mode& mode, const Checkpo
   checkpoint.epoch = learner.progress.epoch;
   checkpoint.uuid = Uuid::random();
   if (learner.ema) checkpoint.ema = engine::state_of(learner.ema->named());
+  if (learner.scaler) checkpoint.scaler = learner.scaler->state(*checkpoint.arena);
   checkpoint.config = frame.config;
   checkpoint.metrics = learner.metrics.to_json();
   checkpoint.optimizer = learner.optimizer->state(*checkpoint.arena);
@@ -70,6 +71,8 @@ void restore(Learner& learner, Mode& mode, const Checkpoint& checkpoint) {
       engine::load_state(checkpoint.ema, learner.ema->named(), true);
     }
   }
+  // Without one only with --allow-config-change: the scale starts as in a new run.
+  if (learner.scaler && !checkpoint.scaler.is_none()) learner.scaler->load(checkpoint.scaler);
   learner.progress = *checkpoint.progress;
   learner.metrics = store::MetricsState::from(checkpoint.metrics);
   if (checkpoint.run) learner.run = *checkpoint.run;

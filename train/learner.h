@@ -3,6 +3,7 @@
 
 #include "ckpt/state/checkpoint.h"
 #include "ckpt/store/metrics.h"
+#include "engine/optim/loss_scaler.h"
 #include "engine/optim/optimizer.h"
 #include "train/mode.h"
 
@@ -17,6 +18,7 @@ struct Learner {
   engine::Weights weights;
   std::unique_ptr<engine::Optimizer> optimizer;
   std::optional<engine::Weights> ema;
+  std::optional<engine::LossScaler> scaler;  // with --amp fp16
   TrainingProgress progress;
   store::MetricsState metrics;
   Uuid run;

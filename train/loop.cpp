@@ -27,6 +27,11 @@ double seconds_since(Clock::time_point start) {
 
 std::uint64_t number(std::int64_t value) { return static_cast<std::uint64_t>(value); }
 
+at::ScalarType compute_type(const Config& config) {
+  if (config.amp == "bf16") return at::kBFloat16;
+  return config.amp == "fp16" ? at::kHalf : at::kFloat;
+}
+
 // In the place of a signal's number.
 constexpr std::uint64_t kLate = 1000;
 
@@ -47,7 +52,7 @@ class Loop {
                .extra_elements = parts.mode.needs().extra_elements,
                .second_moments = parts.mode.needs().second_moments,
                .activation_checkpointing = c_.activation_checkpointing,
-               .compute_type = c_.amp == "bf16" ? at::kBFloat16 : at::kFloat},
+               .compute_type = compute_type(parts.config)},
               parts.mode.layout(), parts.device, parts.pool, parts.communicator) {}
 
   LoopResult run();
@@ -59,6 +64,8 @@ class Loop {
   std::unique_ptr<engine::Loader> make_loader() const;
 
   void update(const engine::Batch& batch);
+  // An update whose float16 gradients overflowed: all but data and progress stays as it was.
+  void leave_out();
   void log_interval(double data_waited_s);
   // After an update: evaluation and saves that are due. Returns whether to stop early.
   bool between_updates();
@@ -173,6 +180,7 @@ void Loop::update(const engine::Batch& batch) {
   buffers_before_.resize(buffers.size());
   for (std::size_t i = 0; i < buffers.size(); ++i) buffers_before_[i] = buffers[i].clone();
 
+  if (learner.scaler) step_.set_loss_scale(learner.scaler->scale());
   const engine::StepResult& result =
       step_.run(learner.weights, update, p_.mode.shard_function(learner, batch, p_.device, update));
   if (diverging(result.loss)) {
@@ -187,9 +195,15 @@ void Loop::update(const engine::Batch& batch) {
   options.weight_decay = decay_.at(update);
   options.gradient_scale = engine::clip_scale(norm, c_.clip_grad);
   p_.mode.adjust(options, update);
-  learner.optimizer->step(learner.weights, result.gradient, options, p_.pool);
-  p_.mode.after_step(learner, result, update, p_.pool);
-  if (learner.ema) engine::update_average(*learner.ema, learner.weights, c_.ema, p_.pool);
+  const bool overflowed = learner.scaler && !std::isfinite(norm);
+  if (overflowed) {
+    leave_out();
+  } else {
+    learner.optimizer->step(learner.weights, result.gradient, options, p_.pool);
+    p_.mode.after_step(learner, result, update, p_.pool);
+    if (learner.ema) engine::update_average(*learner.ema, learner.weights, c_.ema, p_.pool);
+  }
+  if (learner.scaler) learner.scaler->update(overflowed);
 
   const engine::TrainSampler::Step step = sampler_.next();
   TrainingProgress& progress = learner.progress;
@@ -203,8 +217,18 @@ void Loop::update(const engine::Batch& batch) {
   }
   interval_.updates += 1;
   interval_.loss += result.loss;
-  interval_.grad_norm += norm;
+  interval_.grad_norm += overflowed ? 0 : norm;
   interval_.lr = options.lr;
+}
+
+void Loop::leave_out() {
+  const auto& buffers = p_.learner.weights.buffers();
+  for (std::size_t i = 0; i < buffers.size(); ++i) buffers[i].copy_(buffers_before_[i]);
+  if (p_.log != nullptr) {
+    p_.log->info(
+        fmt::format("update {}: float16 gradients overflow at a loss scale of {}; left out",
+                    p_.learner.progress.update + 1, p_.learner.scaler->scale()));
+  }
 }
 
 void Loop::log_interval(double data_waited_s) {

@@ -163,6 +163,12 @@ std::vector<OptionSpec> make_table() {
        .effect = E::kBits,
        .placeholder = "X",
        .high = 1e6});
+  add({.key = "head-lr",
+       .field = &C::head_lr,
+       .help = "learning rate of the head at the top of the schedule; 0: --lr",
+       .effect = E::kBits,
+       .placeholder = "X",
+       .high = 1e6});
   add({.key = "weight-decay",
        .field = &C::weight_decay,
        .help = "pull towards zero (adamw 0.05, sgd and lars 0.0005, adam 0)",
@@ -541,7 +547,15 @@ std::vector<OptionSpec> make_table() {
        .help = "element type of matrix products and convolutions; weights stay float32",
        .effect = E::kBits,
        .placeholder = "TYPE",
-       .choices = {"none", "bf16"}});
+       .choices = {"none", "bf16", "fp16"}});
+  add({.key = "loss-scale",
+       .field = &C::loss_scale,
+       .help = "of amp fp16, at the start: a power of two; an overflow halves it, 2000 updates "
+               "without one double it",
+       .effect = E::kBits,
+       .placeholder = "X",
+       .low = 1,
+       .high = 0x1p100});
   add({.key = "activation-checkpointing",
        .field = &C::activation_checkpointing,
        .help = "keep only the input of each block and compute it again on the way back: less "

@@ -32,8 +32,15 @@ std::string grouped(std::int64_t value) {
 Learner new_learner(const Config& config, const Mode& mode, c10::Device device) {
   auto weights =
       engine::Weights::initialised(mode.layout(), static_cast<std::uint64_t>(config.seed), device);
-  Learner learner{std::move(weights), nullptr, std::nullopt, {}, {}, {}, mode.parents()};
-  learner.optimizer = engine::make_optimizer(optimizer_options(config), learner.weights);
+  Learner learner{std::move(weights), nullptr, std::nullopt, std::nullopt, {}, {}, {},
+                  mode.parents()};
+  engine::OptimizerOptions optimizer = optimizer_options(config);
+  if (config.head_lr > 0) {
+    optimizer.lr_factors = {
+        {std::string(mode.network().head_prefix()), config.head_lr / *config.lr}};
+  }
+  learner.optimizer = engine::make_optimizer(optimizer, learner.weights);
+  if (config.amp == "fp16") learner.scaler.emplace(config.loss_scale);
   const auto [name, direction] = store::parse_major_metric(
       config.major_metric == "auto" ? mode.usual_major_metric() : config.major_metric);
   learner.metrics.set_major(name, direction);

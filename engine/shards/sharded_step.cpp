@@ -145,6 +145,7 @@ const StepResult& ShardedStep::run(Weights& weights, std::uint64_t update,
     state.result.second_moments = moments_of_leaves(first_moment + state.moment_elements());
   }
   state.result.gradient = sum.narrow(0, 0, state.layout->flat_elements());
+  if (state.options.loss_scale != 1) state.result.gradient.mul_(1 / state.options.loss_scale);
   if (state.options.extra_elements > 0) {
     state.result.extra = sum.narrow(0, state.layout->flat_elements(), state.options.extra_elements);
   }

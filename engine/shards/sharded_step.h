@@ -55,7 +55,9 @@ struct ShardedStepOptions {
   bool second_moments = false;      // whether there is a second network of the same layout
   bool activation_checkpointing = false;
   at::ScalarType compute_type = at::kFloat;
-  double loss_scale = 1;  // the loss is multiplied by it before the backward pass
+  // The loss is multiplied by it before the backward pass, and the gradient by its inverse after
+  // it has been summed: a power of two, which changes no bit but those that would be out of range.
+  double loss_scale = 1;
 };
 
 // Every bit of the result is a pure function of weights, samples, seed, update and plan (less
