@@ -26,7 +26,7 @@ const std::string kHalf =
 const Arguments kViT = words(kHalf + "--arch vit_tiny --patch-size 8 --loss-scale 4194304");
 const Arguments kResNet =
     words(kHalf +
-          "--arch resnet18 --optimizer sgd --lr 0.01 "
+          "--arch resnet18 --optimizer sgd --lr 0.0001 "
           "--loss-scale 8192 --epochs 1 --max-samples 32 --image-size 32 --shards 2");
 
 class Float16 : public ::testing::Test {
