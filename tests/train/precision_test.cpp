@@ -37,13 +37,14 @@ class Float16 : public ::testing::Test {
     EXPECT_EQ(outcome.code, 0) << outcome.err;
     return run;
   }
-  void expect_recovers(const Arguments& what, int last, std::uint64_t stop_at) const {
+  void expect_recovers(const Arguments& what, int updates, std::uint64_t stop_at) const {
     const std::string run = run_of("whole", what);
     const std::string log = read_file(run + "/train.log");
     EXPECT_THAT(log, HasSubstr("update 1: float16 gradients overflow at a loss scale of"));
-    // The last updates learn again.
-    EXPECT_THAT(log,
-                Not(HasSubstr("update " + std::to_string(last) + ": float16 gradients overflow")));
+    // A lower scale lets later updates learn.
+    int left_out = 0;
+    for (std::size_t at = 0; (at = log.find("left out", at)) != std::string::npos; ++at) ++left_out;
+    EXPECT_LT(left_out, updates - 1);
     EXPECT_THAT(read_file(run + "/train.tsv"), Not(HasSubstr("nan")));
 
     const std::string two = run_of("two", what + words("--nproc 2 --jobs 1"));
