@@ -117,6 +117,7 @@ struct Config {
   std::string device = "auto";
   std::int64_t nproc = 1;
   std::int64_t join_timeout = 120;
+  bool requeue = false;
   std::string amp = "none";
   double loss_scale = 65536;
   bool activation_checkpointing = false;

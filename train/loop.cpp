@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <csignal>
 #include <span>
 
 namespace reprise::train {
@@ -362,7 +363,8 @@ LoopResult Loop::run() {
       save(false);
       if (p_.saver != nullptr) p_.saver->finish();
       return {Ending::kStopped,
-              asked == kLate ? "max-hours has passed" : signal_name(static_cast<int>(asked))};
+              asked == kLate ? "max-hours has passed" : signal_name(static_cast<int>(asked)),
+              asked == kLate || asked == SIGUSR1};
     }
   }
   return {Ending::kFinished, {}};

@@ -47,6 +47,8 @@ enum class Ending {
 struct LoopResult {
   Ending ending = Ending::kFinished;
   std::string reason;  // for people
+  // Stopped by a warning or a limit, and not by somebody who wants it to end.
+  bool goes_on_later = false;
 };
 
 // Every rank calls it; the first one writes. Trains from the learner's progress to the end. The

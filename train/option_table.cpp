@@ -542,6 +542,10 @@ std::vector<OptionSpec> make_table() {
        .placeholder = "SECONDS",
        .low = 1,
        .high = 86400});
+  add({.key = "requeue",
+       .field = &C::requeue,
+       .help = "in a Slurm job: after SIGUSR1 or --max-hours, put the job back into the queue",
+       .effect = E::kStart});
   add({.key = "amp",
        .field = &C::amp,
        .help = "element type of matrix products and convolutions; weights stay float32",

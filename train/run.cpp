@@ -7,6 +7,7 @@
 #include "engine/distributed/connect.h"
 #include "engine/distributed/place.h"
 #include "train/loop.h"
+#include "train/requeue.h"
 #include "train/run_fingerprint.h"
 #include "train/start.h"
 
@@ -245,6 +246,7 @@ Json stored_config(Config config, const DataFacts& facts) {
   config.name.clear();
   config.nproc = 1;
   config.join_timeout = Config().join_timeout;
+  config.requeue = false;
   Json json = to_json(config);
   json["derived"] = to_json(facts);
   return json;
@@ -253,6 +255,7 @@ Json stored_config(Config config, const DataFacts& facts) {
 int run_rank(StartPoint& start, const Rank& rank, const StopRequest& stop, Io& io) {
   const Config& config = start.config;
   shard_plan(config, *rank.communicator);
+  if (config.requeue) require_slurm_job();
   const DataSets data = open_data(config);
   const DataFacts facts = facts_of(config, data);
   const std::unique_ptr<Mode> mode = make_mode(config, facts);
@@ -333,6 +336,10 @@ int run_rank(StartPoint& start, const Rank& rank, const StopRequest& stop, Io& i
   }
   desk->fingerprint->finish(code);
   if (io.json) io.print_json(summary(desk->run, learner, result, code));
+  if (config.requeue && result.goes_on_later) {
+    desk->log.info(fmt::format("update {}: back into the queue", learner.progress.update));
+    requeue_this_job();
+  }
   return code;
 }
 

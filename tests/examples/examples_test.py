@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""What examples/ hold is whole: YAML of the right shape, options that exist, and a torchrun line
+that the real torchrun runs.
+
+Usage: examples_test.py TRAIN SOURCE_DIR TORCHRUN. Exit code 77: no PyYAML.
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+train, source, torchrun = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3]
+try:
+    import yaml
+except ImportError:
+    print("skipped: no PyYAML")
+    sys.exit(77)
+
+
+def check_options(name, text):
+    known = set(re.findall(r"--[a-z0-9][a-z0-9-]*", subprocess.run(
+        [train, "--help"], check=True, text=True, capture_output=True).stdout))
+    lines = [line for line in text.splitlines()
+             if not line.startswith("#SBATCH") and "torchrun" not in line]
+    others = {"--kill-on-bad-exit", "--standalone", "--nproc-per-node", "--no-python",
+              "--rdzv-endpoint"}  # of srun and torchrun
+    used = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", "\n".join(lines))) - others
+    assert used, name
+    assert used <= known, f"{name}: train has no {sorted(used - known)}"
+
+
+def check_kubernetes(text):
+    service, job = yaml.safe_load_all(text)
+    assert (service["kind"], service["spec"]["clusterIP"]) == ("Service", "None")
+    assert (job["apiVersion"], job["kind"]) == ("batch/v1", "Job")
+    spec, pod = job["spec"], job["spec"]["template"]["spec"]
+    assert spec["completionMode"] == "Indexed" and spec["completions"] == spec["parallelism"]
+    assert pod["restartPolicy"] == "Never", "podFailurePolicy allows nothing else"
+    assert spec["podFailurePolicy"]["rules"][0]["onExitCodes"]["values"] == [75]
+    name = service["metadata"]["name"]
+    assert pod["subdomain"] == name and service["spec"]["selector"] == {"job-name": name}
+    container = pod["containers"][0]
+    variables = {one["name"]: one.get("value") for one in container["env"]}
+    assert variables["WORLD_SIZE"] == str(spec["completions"])
+    assert variables["MASTER_ADDR"] == f"{job['metadata']['name']}-0.{name}"
+    assert all(value is None or isinstance(value, str) for value in variables.values())
+    mounted = {one["name"] for one in container["volumeMounts"]}
+    assert mounted <= {one["name"] for one in pod["volumes"]}
+    subprocess.run(["bash", "-n", "-c", container["args"][0]], check=True)
+
+
+def check_torchrun():
+    with tempfile.TemporaryDirectory() as folder:
+        run = pathlib.Path(folder) / "run"
+        subprocess.run(
+            [source / "examples" / "torchrun.sh", *"--arch vit_tiny --image-size 16 --patch-size 8 "
+             "--max-samples 16 --batch-size 8 --no-validate --epochs 1 --jobs 1 -q".split(),
+             "--work-dir", run],
+            check=True, env=dict(os.environ, TRAIN=train, TORCHRUN=torchrun, PROCESSES="2"))
+        assert "world size: 2" in (run / "train.log").read_text()
+
+
+for example in sorted((source / "examples").iterdir()):
+    content = example.read_text()
+    check_options(example.name, content)
+    if example.suffix == ".sh":
+        subprocess.run(["bash", "-n", example], check=True)
+        assert os.access(example, os.X_OK), example
+    elif example.suffix == ".yaml":
+        check_kubernetes(content)
+check_torchrun()
+print("examples are whole")
