@@ -24,9 +24,9 @@ def check_options(name, text):
     known = set(re.findall(r"--[a-z0-9][a-z0-9-]*", subprocess.run(
         [train, "--help"], check=True, text=True, capture_output=True).stdout))
     lines = [line for line in text.splitlines()
-             if not line.startswith("#SBATCH") and "torchrun" not in line]
+             if not line.startswith("#SBATCH")]
     others = {"--kill-on-bad-exit", "--standalone", "--nproc-per-node", "--no-python",
-              "--rdzv-endpoint"}  # of srun and torchrun
+              "--nnodes", "--rdzv-backend", "--rdzv-endpoint"}  # of srun and torchrun
     used = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", "\n".join(lines))) - others
     assert used, name
     assert used <= known, f"{name}: train has no {sorted(used - known)}"
