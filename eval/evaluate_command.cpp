@@ -8,6 +8,7 @@
 #include "engine/device/device.h"
 #include "eval/eval_table.h"
 #include "eval/origin.h"
+#include "eval/run_record.h"
 #include "eval/subject.h"
 #include "train/measure.h"
 
@@ -15,6 +16,7 @@
 
 #include <charconv>
 #include <chrono>
+#include <optional>
 #include <set>
 #include <thread>
 
@@ -74,6 +76,7 @@ class Evaluation {
   int finish();
 
  private:
+  int verdict();
   void introduce(const Subject& subject);
   void print(const Subject& subject, const engine::Metrics& metrics,
              const OriginComparison& origin);
@@ -85,13 +88,12 @@ class Evaluation {
   std::unique_ptr<engine::Communicator> communicator_;
   DataCache data_;
   Json list_ = Json::array();
-  bool introduced_ = false;
+  std::optional<RunRecord> record_;  // set: the first lines are said, too
   int compared_ = 0, different_ = 0;
 };
 
 void Evaluation::introduce(const Subject& subject) {
-  if (introduced_) return;
-  introduced_ = true;
+  if (record_) return;
   io_.say("run directory: {}", table_folder(subject.loaded.path).string());
   io_.say("seed: {}", subject.config.seed);
   io_.say("device: {}", engine::describe_device(device_, pool_.threads()));
@@ -104,6 +106,7 @@ void Evaluation::introduce(const Subject& subject) {
   for (const engine::BadSample& bad : subject.dataset->bad_samples()) {
     io_.warn("left out {}: {}", bad.name, bad.reason);
   }
+  record_.emplace(table_folder(subject.loaded.path), subject, device_, pool_.threads(), io_);
 }
 
 void Evaluation::print(const Subject& subject, const engine::Metrics& metrics,
@@ -182,6 +185,12 @@ void Evaluation::one(const fs::path& path) {
 }
 
 int Evaluation::finish() {
+  const int code = verdict();
+  if (record_) record_->finish(code);
+  return code;
+}
+
+int Evaluation::verdict() {
   if (io_.json) io_.print_json({{"evaluations", list_}});
   if (!options_.compare_origin) return 0;
   if (compared_ == 0) {

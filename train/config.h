@@ -123,6 +123,7 @@ struct Config {
   bool activation_checkpointing = false;
   bool ledger = true;
   std::int64_t ledger_tensors = 0;
+  bool tensorboard = true;
   std::int64_t log_every = 10;
   double max_loss = 0;
   std::int64_t patience = 0;

@@ -571,6 +571,9 @@ std::vector<OptionSpec> make_table() {
        .field = &C::ledger_tensors,
        .help = "a digest of each tensor every N updates in the ledger; 0: never",
        .placeholder = "N"});
+  add({.key = "tensorboard",
+       .field = &C::tensorboard,
+       .help = "write event files for TensorBoard into tensorboard/: scalars, images, settings"});
   add({.key = "log-every",
        .field = &C::log_every,
        .help = "updates between log lines",

@@ -8,6 +8,7 @@
 #include "engine/distributed/place.h"
 #include "train/loop.h"
 #include "train/requeue.h"
+#include "train/run_events.h"
 #include "train/run_fingerprint.h"
 #include "train/start.h"
 
@@ -292,6 +293,12 @@ int run_rank(StartPoint& start, const Rank& rank, const StopRequest& stop, Io& i
   if (rank.first()) {
     desk.emplace(start, facts, rank, learner, state, io);
     log_start(start, facts, loaded, data, *desk, learner.progress.update);
+    if (config.tensorboard) {
+      std::vector<std::string> shown = {"train/loss"};
+      if (const auto* major = learner.metrics.major()) shown.push_back(major->first);
+      desk->log.also_to(open_events(desk->run.directory.path(), to_json(config), shown,
+                                    learner.progress.update, *data.train));
+    }
     frame.fingerprint = desk->fingerprint->digest();
   }
 
@@ -318,6 +325,7 @@ int run_rank(StartPoint& start, const Rank& rank, const StopRequest& stop, Io& i
   } catch (const Error& error) {
     if (desk) {
       desk->log.error(error.what());
+      desk->log.end(false);
       desk->fingerprint->finish(error.exit_code());
     }
     throw;
@@ -331,6 +339,7 @@ int run_rank(StartPoint& start, const Rank& rank, const StopRequest& stop, Io& i
                                learner.progress.update, result.reason,
                                desk->run.directory.path().string()));
   } else {
+    desk->log.end(true);
     desk->log.info(fmt::format("update {}: finished{}", learner.progress.update,
                                result.reason.empty() ? "" : ": " + result.reason));
   }

@@ -13,7 +13,27 @@
 namespace reprise::train {
 namespace {
 
-// The command line of this process, as the kernel keeps it.
+fingerprint::DataDigest data_digest(std::string name, std::string path, std::uint64_t samples,
+                                    const std::string& digest) {
+  return {std::move(name), std::move(path), samples, 0, Digest::from_hex(digest)};
+}
+
+void write_snapshot(const std::filesystem::path& run, const fingerprint::CodeState& code,
+                    RunLog& log) {
+  const auto name = fingerprint::name_for_snapshot(run, code.tree);
+  if (!name) return;
+  try {
+    const snapshot::Snapshot written = snapshot::write(code, run / *name);
+    fingerprint::add_byproduct(run, *name, written.sha256,
+                               {{"tree", written.tree}, {"files", written.files}});
+  } catch (const Error& error) {
+    if (error.code() != Code::kNo) throw;
+    log.warn(fmt::format("no snapshot of the code: {}", error.what()));
+  }
+}
+
+}  // namespace
+
 std::vector<std::string> own_command() {
   std::ifstream file("/proc/self/cmdline", std::ios::binary);
   const std::string all{std::istreambuf_iterator<char>(file), {}};
@@ -25,26 +45,6 @@ std::vector<std::string> own_command() {
   }
   return words;
 }
-
-fingerprint::DataDigest data_digest(std::string name, std::string path, std::uint64_t samples,
-                                    const std::string& digest) {
-  return {std::move(name), std::move(path), samples, 0, Digest::from_hex(digest)};
-}
-
-void write_snapshot(const std::filesystem::path& run, const fingerprint::CodeState& code,
-                    RunLog& log) {
-  const std::filesystem::path target = run / fingerprint::kSnapshotName;
-  try {
-    const snapshot::Snapshot written = snapshot::write(code, target);
-    fingerprint::add_byproduct(run, fingerprint::kSnapshotName, written.sha256,
-                               {{"tree", written.tree}, {"files", written.files}});
-  } catch (const Error& error) {
-    if (error.code() != Code::kNo) throw;
-    log.warn(fmt::format("no snapshot of the code: {}", error.what()));
-  }
-}
-
-}  // namespace
 
 RunFingerprint::RunFingerprint(const std::filesystem::path& run, const FingerprintFacts& facts,
                                RunLog& log)
@@ -76,9 +76,8 @@ RunFingerprint::RunFingerprint(const std::filesystem::path& run, const Fingerpri
   }
   record.details["from_update"] = facts.from_update;
   record.details["state"] = facts.state;
-  const bool first = !std::filesystem::exists(run / fingerprint::kFileName);
   id_ = fingerprint::record(run, captured, record);
-  if (first && captured.code && !captured.code->bare) write_snapshot(run, *captured.code, log);
+  if (captured.code && !captured.code->bare) write_snapshot(run, *captured.code, log);
 }
 
 void RunFingerprint::finish(int exit_code) {

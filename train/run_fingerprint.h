@@ -12,8 +12,12 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace reprise::train {
+
+// The command line of this process, as the kernel keeps it.
+std::vector<std::string> own_command();
 
 struct FingerprintFacts {
   const Config& config;
@@ -29,9 +33,10 @@ struct FingerprintFacts {
 // has no end: the process died.
 class RunFingerprint {
  public:
-  // Captures and records. The first process of a run also writes the snapshot of the working copy
-  // it runs in, if it is one; a snapshot that cannot be made (too large, a secret) is said in the
-  // log and left out. Errors: kIo; kCorrupt for a fingerprint.json that is there and damaged.
+  // Captures and records. Also writes a snapshot of the working copy that it runs in, if it is one
+  // and the run has none of that content; a snapshot that cannot be made (too large, a secret) is
+  // said in the log and left out. Errors: kIo; kCorrupt for a fingerprint.json that is there and
+  // damaged.
   RunFingerprint(const std::filesystem::path& run, const FingerprintFacts& facts, RunLog& log);
 
   // Digest of what this process captured, without what cannot change bits: equal runs agree.

@@ -3,6 +3,7 @@
 #include "ckpt/base/error.h"
 #include "ckpt/base/file.h"
 #include "ckpt/base/progress.h"
+#include "train/run_events.h"
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -146,6 +147,17 @@ void RunLog::interval(const IntervalRecord& record) {
                   exact(record.grad_norm), record.time_s, record.data_time_s, record.memory_mib);
   const std::lock_guard lock(mutex_);
   append(files_->train, row);
+  if (!events_) return;
+  const std::pair<std::string, double> values[] = {
+      {"train/loss", record.loss},
+      {"train/lr", record.lr},
+      {"train/grad_norm", record.grad_norm},
+      {"train/time", record.time_s},
+      {"train/data_time", record.data_time_s},
+      {"train/memory_mib", static_cast<double>(record.memory_mib)},
+      {"train/epoch", static_cast<double>(record.epoch)},
+      {"train/samples_seen", static_cast<double>(record.samples_seen)}};
+  events_->scalars(record.update, values);
 }
 
 void RunLog::evaluation(const EvaluationRecord& record) {
@@ -162,12 +174,19 @@ void RunLog::evaluation(const EvaluationRecord& record) {
   const std::lock_guard lock(mutex_);
   if (files_->valid.size() == 0) append(files_->valid, head + "\n");
   append(files_->valid, row + "\n");
+  if (events_) events_->scalars(record.update, record.metrics);
+}
+
+void RunLog::end(bool success) {
+  const std::lock_guard lock(mutex_);
+  if (events_) events_->end(success);
 }
 
 void cut_back_logs(const std::filesystem::path& run, std::uint64_t update) {
   keep_until(run / "train.log", update, update_of_log_line);
   keep_until(run / "train.tsv", update, update_of_row);
   keep_until(run / "valid.tsv", update, update_of_row);
+  tensorboard::cut_back(run / kEventFolder, update);
 }
 
 }  // namespace reprise::train

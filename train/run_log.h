@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ckpt/base/io.h"
+#include "repro/tensorboard/event_writer.h"
 
 #include <cstdint>
 #include <filesystem>
@@ -58,6 +59,10 @@ class RunLog {
   RunLog(const RunLog&) = delete;
   RunLog& operator=(const RunLog&) = delete;
 
+  // From here on intervals and evaluations go into `events` too; how the run ended is for end().
+  void also_to(std::unique_ptr<tensorboard::EventWriter> events) { events_ = std::move(events); }
+  void end(bool success);
+
   // "2026-11-21 00:29:11,300 - <name> - INFO - <text>"
   void info(std::string_view text);
   void warn(std::string_view text);
@@ -73,10 +78,11 @@ class RunLog {
   std::string name_;
   Io& io_;
   std::unique_ptr<Files> files_;
+  std::unique_ptr<tensorboard::EventWriter> events_;
 };
 
-// Takes off the files of `run` what later updates than `update` wrote: rows of the tables, and
-// train.log from the first line on that speaks of a later one. A torn last line goes too.
+// Takes off the files of `run` what later updates than `update` wrote: events, rows of the tables,
+// and train.log from the first line on that speaks of a later one. A torn last line goes too.
 void cut_back_logs(const std::filesystem::path& run, std::uint64_t update);
 
 }  // namespace reprise::train

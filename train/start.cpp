@@ -7,6 +7,7 @@
 #include "repro/ledger/writer.h"
 #include "train/learner.h"
 #include "train/option_table.h"
+#include "train/run_events.h"
 #include "train/run_log.h"
 
 #include <fmt/format.h>
@@ -193,6 +194,9 @@ OpenedRun open_run(const StartPoint& start) {
       if (fs::exists(origin->file(name))) {
         fs::copy_file(origin->file(name), opened.directory.file(name));
       }
+    }
+    if (fs::exists(origin->file(kEventFolder))) {
+      fs::copy(origin->file(kEventFolder), opened.directory.file(kEventFolder));
     }
     cut_back_logs(opened.directory.path(), checkpoint.progress->update);
   }

@@ -52,16 +52,8 @@ struct Taken {
 // The snapshot, under a name of its own; nothing when the run already has one of this content.
 std::optional<Taken> take_snapshot(const fingerprint::CodeState& code,
                                    const CaptureOptions& options, Io& io) {
-  std::vector<std::string> names;
-  if (std::filesystem::exists(options.output / fingerprint::kFileName)) {
-    const Json statement = fingerprint::load(options.output);
-    for (const Json& byproduct : statement["predicate"]["runDetails"]["byproducts"]) {
-      const auto annotations = byproduct.find("annotations");
-      if (annotations == byproduct.end() || !annotations->contains("tree")) continue;
-      if ((*annotations)["tree"] == code.tree) return std::nullopt;
-      names.push_back(byproduct.value("name", ""));
-    }
-  }
+  const auto name = fingerprint::name_for_snapshot(options.output, code.tree);
+  if (!name) return std::nullopt;
   snapshot::Options how;
   how.budget_bytes = parse_size("--budget", options.budget);
   how.file_limit_bytes = parse_size("--file-limit", options.file_limit);
@@ -70,8 +62,7 @@ std::optional<Taken> take_snapshot(const fingerprint::CodeState& code,
   how.redact = options.redact;
   how.jobs = io.jobs;
   Taken out;
-  out.name =
-      names.empty() ? fingerprint::kSnapshotName : fmt::format("snapshot-{}.zip", names.size() + 1);
+  out.name = *name;
   make_directories(options.output);
   out.snapshot = snapshot::write(code, options.output / out.name, how);
   for (const snapshot::Finding& finding : out.snapshot.redacted) {

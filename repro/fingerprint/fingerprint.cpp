@@ -367,6 +367,20 @@ void add_byproduct(const fs::path& run, const std::string& name, const Digest& f
   save(run, statement);
 }
 
+std::optional<std::string> name_for_snapshot(const fs::path& run, const std::string& tree) {
+  std::size_t count = 0;
+  if (fs::exists(run / kFileName)) {
+    const Json statement = load(run);
+    for (const Json& byproduct : statement["predicate"]["runDetails"]["byproducts"]) {
+      const auto annotations = byproduct.find("annotations");
+      if (annotations == byproduct.end() || !annotations->contains("tree")) continue;
+      if ((*annotations)["tree"] == tree) return std::nullopt;
+      ++count;
+    }
+  }
+  return count == 0 ? kSnapshotName : fmt::format("snapshot-{}.zip", count + 1);
+}
+
 Json load(const fs::path& place) {
   const fs::path path = fs::is_directory(place) ? place / kFileName : place;
   const std::string text = read_text(path, kFileLimit);

@@ -74,6 +74,11 @@ void finish(const std::filesystem::path& run, const std::string& id, int exit_co
 void add_byproduct(const std::filesystem::path& run, const std::string& name, const Digest& digest,
                    const Json& annotations);
 
+// The name for a snapshot of `tree` in a run: "snapshot.zip", "snapshot-2.zip" and so on; nothing
+// when the run has one of that tree. Errors: those of load().
+std::optional<std::string> name_for_snapshot(const std::filesystem::path& run,
+                                             const std::string& tree);
+
 // The statement in `place`, a run directory or a file, checked as far as this suite reads it.
 // Errors: kNotFound; kCorrupt, naming what is wrong; kUnsupported for a newer version.
 Json load(const std::filesystem::path& place);

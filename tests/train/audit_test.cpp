@@ -134,6 +134,21 @@ TEST_F(Audit, ResumedIsTheSameAsUnstoppedForEveryUpdate) {
   EXPECT_EQ(verdict.compared, 2 * kPerEpoch);
 }
 
+TEST_F(Audit, TensorBoardReadsEachStepOfAResumedRunOnce) {
+  if (!fs::exists(REPRISE_PYTHON)) GTEST_SKIP() << "needs " REPRISE_PYTHON;
+  resume_copy("watched", "");
+  const Json seen = parse_json(
+      must(scratch_->path(), std::string(REPRISE_PYTHON) +
+                                 " " REPRISE_SOURCE_DIR
+                                 "/tests/repro/tensorboard/read_events.py watched/tensorboard "
+                                 "2>/dev/null"));
+  const Json& points = seen.at("scalars").at("train/loss");
+  ASSERT_EQ(points.size(), 2 * kPerEpoch);
+  for (std::size_t i = 0; i < points.size(); ++i) EXPECT_EQ(points[i].at(0), i + 1);
+  EXPECT_EQ(seen.at("images").size(), 8u);
+  EXPECT_EQ(seen.at("settings").at("arch"), "vit_tiny");
+}
+
 TEST_F(Audit, Seed) {
   run_in(scratch_->path(), "seed", "--seed 4");
   const Verdict verdict = audit("base", "seed");

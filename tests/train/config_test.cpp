@@ -2,6 +2,7 @@
 
 #include "ckpt/base/error.h"
 #include "ckpt/base/file.h"
+#include "repro/fingerprint/difference.h"
 #include "train/option_table.h"
 
 #include <gmock/gmock.h>
@@ -185,6 +186,27 @@ TEST(Config, MoreEpochsChangeBitsUnlessTheScheduleIsConstant) {
   EXPECT_FALSE(compare_configs(before, after).at(0).changes_bits);
   after.schedule = before.schedule = "cosine";
   EXPECT_TRUE(compare_configs(before, after).at(0).changes_bits);
+}
+
+// What no option's effect says to change bits is no likely cause of other bits, either.
+TEST(Options, WithoutEffectAreUnlikelyCauses) {
+  const auto statement = [](const std::string& key, int value) -> Json {
+    return {{"predicate",
+             {{"buildDefinition",
+               {{"externalParameters", {{"configuration", {{key, value}}}}},
+                {"internalParameters", Json::object()},
+                {"resolvedDependencies", Json::array()}}}}}};
+  };
+  for (const OptionSpec& spec : option_table()) {
+    const auto found = fingerprint::differences(statement(spec.key, 1), statement(spec.key, 2));
+    ASSERT_EQ(found.size(), 1u) << spec.key;
+    if (spec.effect == Effect::kNone && spec.key != "max-updates" && spec.key != "deterministic") {
+      EXPECT_EQ(found[0].influence, fingerprint::Influence::kUnlikely) << spec.key;
+    }
+    if (spec.effect == Effect::kBits && spec.key != "data") {
+      EXPECT_EQ(found[0].influence, fingerprint::Influence::kLikely) << spec.key;
+    }
+  }
 }
 
 }  // namespace

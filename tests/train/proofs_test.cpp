@@ -1,6 +1,8 @@
 // The promises of docs/training.md, each as an equality of SHA-256.
 #include "tests/train/training.h"
 
+#include "ckpt/base/json.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -197,6 +199,14 @@ TEST_F(Proofs, EvaluationOfEachEpochEqualsTrainingAtAnyBatchSize) {
     EXPECT_EQ(outcome.code, 0) << outcome.err;
     EXPECT_THAT(outcome.err, HasSubstr("3 of 3 evaluations equal"));
   }
+  // Each of the two left a record of its process, which says how it ended.
+  const Json records = parse_json(read_file(std::filesystem::path(unstopped_) / "fingerprint.json"))
+                           .at("predicate")
+                           .at("runDetails")
+                           .at("reprise_records");
+  ASSERT_EQ(records.size(), 3u);
+  EXPECT_EQ(records[1].at("kind"), "eval");
+  EXPECT_EQ(records[2].at("exit_code"), 0);
 }
 
 TEST_F(Proofs, ChangedEvaluationIsSaidToDifferAndWhy) {
