@@ -72,6 +72,26 @@ step "Another run differs: where did they part, and why?"
 show train "${settings[@]}" --seed 8 --max-updates 8 --work-dir other
 expect 1 repro audit whole other
 
+step "Two runs differ in one image of the training data"
+python3 "$root/demo/images.py" images
+tiny=(--data images --arch vit_tiny --image-size 16 --patch-size 8 --optimizer sgd --lr 0.01
+  --epochs 1 --batch-size 4 --no-validate --seed 7 -q)
+show train "${tiny[@]}" --work-dir all-images
+python3 "$root/demo/images.py" images --change left/05.png
+show train "${tiny[@]}" --work-dir one-image-changed
+expect 1 repro audit all-images one-image-changed
+repro audit --json all-images one-image-changed >audit.json || true
+grep -q '"data.train.sha256"' audit.json || surprise "audit did not name the training data"
+say "named: the data sets hold other files"
+
+step "Train a stretch of the first run again, and compare every line of its ledger"
+show repro replay whole --from '<ep2>' --updates 4
+
+step "Sign the run, and verify it as somebody else would"
+show repro keygen keys/demo
+show repro sign whole --key keys/demo.key
+show repro verify whole --key keys/demo.pub
+
 step "Everything on one page"
 show repro report whole stopped other -o report.html
 [[ -s report.html ]] || surprise "repro report wrote no report.html"

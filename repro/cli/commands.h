@@ -17,5 +17,6 @@ void add_verify(CommandLine& app);
 void add_table(CommandLine& app);
 void add_plot(CommandLine& app);
 void add_report(CommandLine& app);
+void add_export(CommandLine& app);
 
 }  // namespace reprise::repro

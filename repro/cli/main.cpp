@@ -18,5 +18,6 @@ int main(int argc, char** argv) {
   repro::add_table(app);
   repro::add_plot(app);
   repro::add_report(app);
+  repro::add_export(app);
   return app.run(argc, argv);
 }

@@ -56,6 +56,7 @@ constexpr std::array kRules = {
     Rule{"configuration.patience", 10, kUnlikely},
     Rule{"configuration.tolerance", 10, kUnlikely},
     Rule{"configuration.join?timeout", 10, kUnlikely},
+    Rule{"configuration.knn*", 10, kUnlikely},
     Rule{"configuration.tensorboard", 10, kUnlikely},
     Rule{"configuration.*batch*", 3, kLikely},
     Rule{"configuration.*shards", 3, kLikely},

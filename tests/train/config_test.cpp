@@ -201,7 +201,8 @@ TEST(Options, WithoutEffectAreUnlikelyCauses) {
     const auto found = fingerprint::differences(statement(spec.key, 1), statement(spec.key, 2));
     ASSERT_EQ(found.size(), 1u) << spec.key;
     if (spec.effect == Effect::kNone && spec.key != "max-updates" && spec.key != "deterministic") {
-      EXPECT_EQ(found[0].influence, fingerprint::Influence::kUnlikely) << spec.key;
+      EXPECT_EQ(found[0].influence, fingerprint::Influence::kUnlikely)
+          << spec.key << ": give it a Rule in repro/fingerprint/difference.cpp";
     }
     if (spec.effect == Effect::kBits && spec.key != "data") {
       EXPECT_EQ(found[0].influence, fingerprint::Influence::kLikely) << spec.key;
