@@ -88,6 +88,7 @@ step "Train a stretch of the first run again, and compare every line of its ledg
 show repro replay whole --from '<ep2>' --updates 4
 
 step "Sign the run, and verify it as somebody else would"
+mkdir keys  # not inside the run: what is signed holds no key
 show repro keygen keys/demo
 show repro sign whole --key keys/demo.key
 show repro verify whole --key keys/demo.pub
