@@ -6,6 +6,7 @@
 #include "engine/distributed/agree.h"
 #include "engine/distributed/connect.h"
 #include "engine/distributed/place.h"
+#include "train/adopt.h"
 #include "train/loop.h"
 #include "train/requeue.h"
 #include "train/run_events.h"
@@ -200,7 +201,9 @@ Desk::Desk(const StartPoint& start, const DataFacts& facts, const Rank& rank, Le
                        facts.train_digest.substr(0, 12)));
   fingerprint.emplace(run.directory.path(),
                       FingerprintFacts{start.config, facts, rank.device,
-                                       start.resumed ? start.resumed->path.string() : "",
+                                       start.resumed   ? start.resumed->path.string()
+                                       : start.adopted ? start.adopted->path.string()
+                                                       : "",
                                        learner.progress.update, state, rank.pool.threads()},
                       log);
   ledger = open_ledger(start, run, log, rank.pool.threads());
@@ -224,6 +227,11 @@ void log_start(const StartPoint& start, const DataFacts& facts,
       log.info(fmt::format("{} later checkpoint{} moved to superseded/", desk.run.set_aside,
                            desk.run.set_aside == 1 ? "" : "s"));
     }
+  } else if (start.adopted) {
+    log.info(fmt::format(
+        "start: weights and optimizer of {}, which train did not write; update {} comes next, by "
+        "{} with a learning rate of {:g}",
+        start.adopted->path.string(), update + 1, start.config.optimizer, *start.config.lr));
   } else if (loaded) {
     log.info(fmt::format("start: weights of {}\n{}", loaded->path.string(), loaded->report.text()));
   } else {
@@ -275,6 +283,15 @@ int run_rank(StartPoint& start, const Rank& rank, const StopRequest& stop, Io& i
       restore(learner, *mode, start.resumed->checkpoint);
     } catch (const Error& error) {
       throw error.at(start.resumed->path.string());
+    }
+  }
+  if (start.adopted) {
+    const engine::ShardPlan plan = shard_plan(config, *rank.communicator);
+    try {
+      adopt(learner, *mode, start.adopted->checkpoint,
+            facts.train_samples / plan.samples_per_update(), plan.samples_per_update());
+    } catch (const Error& error) {
+      throw error.at(start.adopted->path.string());
     }
   }
   set_patience(learner, config);

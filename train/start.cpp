@@ -5,6 +5,7 @@
 #include "ckpt/store/reference.h"
 #include "ckpt/store/take.h"
 #include "repro/ledger/writer.h"
+#include "train/adopt.h"
 #include "train/learner.h"
 #include "train/option_table.h"
 #include "train/run_events.h"
@@ -21,12 +22,6 @@ namespace fs = std::filesystem;
 // The options that a checkpoint was trained with, but for where that run started and wrote.
 OptionLayer trained_with(const store::LoadedCheckpoint& loaded) {
   const std::string place = loaded.path.string();
-  if (!is_training_config(loaded.checkpoint.config)) {
-    fail(Code::kMismatch,
-         "{}: was not written by train, so its run cannot be resumed; start a new one from its "
-         "weights with --load-from",
-         place);
-  }
   Json options = loaded.checkpoint.config;
   options.erase("derived");
   StoredConfig stored = from_json(options, place);
@@ -152,14 +147,22 @@ StartPoint plan_start(const std::vector<OptionLayer>& given, int world) {
 
   const std::string path =
       store::resolve(start.config.resume_from, store::DirectoryMeans::kLast).string();
-  start.resumed = store::open_checkpoint(path);
-  const Checkpoint& checkpoint = start.resumed->checkpoint;
+  store::LoadedCheckpoint loaded = store::open_checkpoint(path);
+  const Checkpoint& checkpoint = loaded.checkpoint;
   if (!checkpoint.resumable()) {
     fail(Code::kMismatch,
          "{}: holds weights without the state of an optimizer, so training cannot go on from it; "
          "start a new run from its weights with --load-from",
          path);
   }
+  if (!is_training_config(checkpoint.config)) {
+    std::vector<OptionLayer> layers = {options_of_foreign(checkpoint, path)};
+    layers.insert(layers.end(), given.begin(), given.end());
+    start.config = effective_config(layers, world);
+    start.adopted = std::move(loaded);
+    return start;
+  }
+  start.resumed = std::move(loaded);
   std::vector<OptionLayer> layers = {trained_with(*start.resumed)};
   const Config before = effective_config(layers);
   layers.insert(layers.end(), given.begin(), given.end());

@@ -16,8 +16,9 @@ namespace reprise::train {
 // What the options come to, given what they say to start from.
 struct StartPoint {
   Config config;
-  // Of --resume-from.
+  // Of --resume-from: one of these, by whether train wrote it.
   std::optional<store::LoadedCheckpoint> resumed;
+  std::optional<store::LoadedCheckpoint> adopted;
   std::vector<ConfigDifference> differences;  // from what the checkpoint was trained with
 };
 

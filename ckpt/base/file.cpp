@@ -161,6 +161,13 @@ void MappedFile::release(std::uint64_t offset, std::uint64_t length) const {
     madvise(const_cast<std::byte*>(bytes_.data()) + first, end - first, MADV_DONTNEED);
 }
 
+void MappedFile::populate(std::uint64_t offset, std::uint64_t length) const {
+  constexpr std::uint64_t kPage = 4096;
+  const std::uint64_t first = offset / kPage * kPage;
+  madvise(const_cast<std::byte*>(bytes_.data()) + first, offset + length - first,
+          MADV_POPULATE_READ);
+}
+
 MappedFile::~MappedFile() {
   if (!bytes_.empty()) munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
 }
@@ -186,10 +193,19 @@ DurableFile::~DurableFile() {
   if (!published_) ::unlink(temporary_.c_str());
 }
 
-void DurableFile::publish() { commit(true); }
-void DurableFile::publish_new() { commit(false); }
+void DurableFile::publish() {
+  rename_into_place(true);
+  sync_directory(directory_of(target_));
+}
 
-void DurableFile::commit(bool replace) {
+void DurableFile::publish_on_the_way() { rename_into_place(true); }
+
+void DurableFile::publish_new() {
+  rename_into_place(false);
+  sync_directory(directory_of(target_));
+}
+
+void DurableFile::rename_into_place(bool replace) {
   file_.sync();
   file_.close();
   const unsigned flags = replace ? 0 : RENAME_NOREPLACE;
@@ -197,7 +213,6 @@ void DurableFile::commit(bool replace) {
     fail_errno(errno, target_.string());
   }
   published_ = true;
-  sync_directory(directory_of(target_));
 }
 
 void write_text(const fs::path& target, std::string_view text) {

@@ -63,6 +63,9 @@ class MappedFile {
   // Lets go of the memory behind a range that is not needed soon. Touching it again reads
   // it again, from the page cache as a rule. Harmless while others read there.
   void release(std::uint64_t offset, std::uint64_t length) const;
+  // Makes a range that is needed now ready with one call, where otherwise its pages would fault
+  // one by one. Best effort: an old kernel refuses.
+  void populate(std::uint64_t offset, std::uint64_t length) const;
 
  private:
   MappedFile(File file, Bytes bytes) : file_(std::move(file)), bytes_(bytes) {}
@@ -94,11 +97,13 @@ class DurableFile {
   // the new content survives a power cut; if it throws, `target` is the old or
   // the new file, whole. Errors: kIo.
   void publish();
+  // The same without fsync of the directory: for a name that is renamed on.
+  void publish_on_the_way();
   // As publish(), but never replaces: kIo when `target` exists by then.
   void publish_new();
 
  private:
-  void commit(bool replace);
+  void rename_into_place(bool replace);
   std::filesystem::path target_;
   std::filesystem::path temporary_;
   File file_;

@@ -66,9 +66,31 @@ Digest Sha256::finish() {
 
 Digest sha256(Bytes bytes) { return Sha256().update(bytes).finish(); }
 
+namespace {
+
+// A large file is hashed where it lies in the page cache, window by window: copying it out
+// would cost a third as much as hashing it.
+Digest sha256_mapped(const std::filesystem::path& path) {
+  constexpr std::uint64_t kWindowBytes = 2u << 20;
+  const auto file = MappedFile::open(path);
+  const std::uint64_t size = file->bytes().size();
+  Sha256 hash;
+  for (std::uint64_t offset = 0; offset < size; offset += kWindowBytes) {
+    const std::uint64_t length = std::min(kWindowBytes, size - offset);
+    file->populate(offset, length);
+    hash.update(file->bytes().subspan(offset, length));
+    file->release(offset, length);
+  }
+  return hash.finish();
+}
+
+}  // namespace
+
 Digest sha256_file(const std::filesystem::path& path) {
+  constexpr std::uint64_t kMappedFrom = 8u << 20;
   const File file = File::open(path);
   const std::uint64_t size = file.size();
+  if (size >= kMappedFrom && std::filesystem::is_regular_file(path)) return sha256_mapped(path);
   std::vector<std::byte> buffer(1 << 20);
   Sha256 hash;
   for (std::uint64_t offset = 0; offset < size;) {

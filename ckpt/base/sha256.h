@@ -45,7 +45,7 @@ class Sha256 {
 Digest sha256(Bytes bytes);
 inline Digest sha256(std::string_view text) { return sha256(as_bytes(text)); }
 
-// Digest of a whole file, read sequentially in 1 MiB pieces.
+// Digest of a whole file, read sequentially; memory is at most 2 MiB.
 // Errors: kNotFound, kIo.
 Digest sha256_file(const std::filesystem::path& path);
 

@@ -25,7 +25,7 @@ void write_target(const Checkpoint& checkpoint, const WriteTarget& target, Io& i
     fail(Code::kUnsupported, "{}: this format cannot hold {}; --lossy leaves it out",
          printable(target.path.native(), 4096), fmt::join(lost, ", "));
   }
-  const store::SaveReport report = store::save_as(checkpoint, target.path, io.jobs);
+  const store::SaveReport report = store::save_as(checkpoint, target.path, {.jobs = io.jobs});
   if (io.json) {
     io.print_json({{"path", report.path.native()}, {"bytes", report.bytes}, {"lost", lost}});
     return;

@@ -4,6 +4,7 @@
 
 #include "ckpt/base/file.h"
 #include "ckpt/base/sha256.h"
+#include "ckpt/container/publish.h"
 #include "ckpt/container/verify.h"
 #include "ckpt/state/value.h"
 
@@ -11,6 +12,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,11 +20,20 @@
 
 namespace reprise::container {
 
+// Text of the manifest that is known only when the tensors have been read, say a digest of the
+// file they come from: `value` is called then, and what it gives takes the place of
+// `placeholder`, which occurs once and is as long.
+struct LateText {
+  std::string placeholder;
+  std::function<std::string()> value;
+};
+
 struct WriteOptions {
-  unsigned jobs = 0;    // threads; 0: chosen for a disk that blocks (more than there are cores)
-  bool direct = true;   // bypass the page cache where the file system allows it
-  bool replace = true;  // false: kIo when the target exists by the time of publishing
+  unsigned jobs = 0;   // threads; 0: chosen for a disk that blocks (more than there are cores)
+  bool direct = true;  // bypass the page cache where the file system allows it
+  Publish publish = Publish::kReplace;
   std::function<void(std::uint64_t)> on_bytes = {};  // bytes just written; called from any thread
+  std::optional<LateText> late = {};                 // native files only
 };
 
 struct WriteReport {

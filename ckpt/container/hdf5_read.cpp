@@ -5,8 +5,6 @@
 #include "ckpt/container/hdf5_content.h"
 #include "ckpt/container/manifest.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <atomic>
 #include <map>
@@ -37,14 +35,6 @@ std::vector<std::byte> read_section(const File& file, const Section& section, st
          section.offset_bytes, what, section.size_bytes);
   }
   return bytes;
-}
-
-// Makes the pages of a mapped range present in one call instead of a fault each.
-void populate(Bytes bytes) {
-  const auto begin = reinterpret_cast<std::uintptr_t>(bytes.data());
-  const std::uintptr_t first = begin & ~(kPage - 1);
-  // Best effort: an old kernel refuses, and the faults come one by one.
-  madvise(reinterpret_cast<void*>(first), begin + bytes.size() - first, MADV_POPULATE_READ);
 }
 
 // Checks the digests of its tensor when its bytes are first asked for.
@@ -97,7 +87,7 @@ void verify_mapped(const Hdf5Reader::Content& content, unsigned jobs) {
     const std::size_t i = taken.fetch_add(1, std::memory_order_relaxed);
     if (i >= pieces.size()) return std::nullopt;
     const Bytes bytes = content.file->bytes().subspan(pieces[i].offset_bytes, pieces[i].size_bytes);
-    populate(bytes);
+    content.file->populate(pieces[i].offset_bytes, pieces[i].size_bytes);
     return DigestJob{i, bytes};
   };
   const auto done = [&](std::size_t i, const Digest& digest) {

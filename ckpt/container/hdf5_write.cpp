@@ -39,8 +39,7 @@ struct Layout {
 // Tensors are tied when they are the same view of the same bytes. Two storages over the
 // same memory count as the same: each framework tensor may bring its own.
 auto view_key(const Tensor& tensor) {
-  const Bytes here = tensor.storage() ? tensor.storage()->in_place() : Bytes();
-  const void* place = here.empty() ? static_cast<const void*>(tensor.storage().get()) : here.data();
+  const void* place = tensor.storage() ? tensor.storage()->identity() : nullptr;
   return std::tuple(place, tensor.dtype(), tensor.offset(), tensor.shape(), tensor.strides(),
                     tensor.conjugated(), tensor.negated());
 }
@@ -248,6 +247,16 @@ class Head {
   FirstBlock block_;
 };
 
+void put_late(const LateText& late, std::string& json) {
+  const std::string text = late.value();
+  const auto at = json.find(late.placeholder);
+  if (text.size() != late.placeholder.size() || at == std::string::npos) {
+    fail(Code::kInternal, "'{}' cannot take the place of '{}' in the manifest", printable(text),
+         printable(late.placeholder));
+  }
+  json.replace(at, text.size(), text);
+}
+
 unsigned threads_for(unsigned jobs) {
   // Direct writes block their thread: while some wait for the disk, others hash.
   return jobs > 0 ? jobs : 2 * available_cores() + 2;
@@ -257,7 +266,7 @@ unsigned threads_for(unsigned jobs) {
 
 WriteReport write_hdf5(const std::filesystem::path& target, const Document& document,
                        const WriteOptions& options) {
-  const EncodedDocument encoded = encode_manifest(document.root);
+  EncodedDocument encoded = encode_manifest(document.root);
   Layout layout = lay_out(encoded.tensors);
   Head head(encoded, layout, document.root);
 
@@ -267,10 +276,11 @@ WriteReport write_hdf5(const std::filesystem::path& target, const Document& docu
     DirectWriter writer(file.file(), head.file_bytes(), options.direct, options.on_bytes);
     const auto work = list_work(layout, writer);
     parallel_for(work.size(), threads_for(options.jobs), [&](std::size_t i) { work[i](); });
+    if (options.late) put_late(*options.late, encoded.json);
     report.file_digest = head.write(writer);
     report.used_direct = writer.direct();
   }
-  options.replace ? file.publish() : file.publish_new();
+  publish(file, options.publish);
 
   report.file_bytes = head.file_bytes();
   report.tensors = encoded.tensors.size();

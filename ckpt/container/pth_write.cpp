@@ -32,7 +32,7 @@ WriteReport write_pth(const std::filesystem::path& target, const Document& docum
   archive.add(root + "version", as_bytes(std::string_view("3\n")));
   report.file_bytes = archive.finish();
   report.tensors = pickled.storages.size();
-  options.replace ? durable.publish() : durable.publish_new();
+  publish(durable, options.publish);
   return report;
 }
 

@@ -222,7 +222,7 @@ WriteReport write_safetensors(const std::filesystem::path& target,
     report.used_direct = writer.direct();
   }
   file.file().truncate(report.file_bytes);  // the last page was written whole
-  options.replace ? file.publish() : file.publish_new();
+  publish(file, options.publish);
   report.file_digest = hash.finish();
   return report;
 }

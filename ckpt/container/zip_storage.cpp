@@ -17,14 +17,26 @@ namespace reprise::container {
 
 namespace {
 
-void check(const MappedFile& archive, const ZipEntry& entry, Bytes content) {
-  const std::uint32_t found = crc32(content);
-  if (found != entry.crc32) {
-    fail(Code::kCorrupt,
-         "{}: '{}' at byte {}: its CRC-32 is {:08x}, the archive says {:08x}; the file is damaged: "
-         "restore it from a copy",
-         archive.path().string(), printable(entry.name), entry.offset_bytes, found, entry.crc32);
+void compare(const MappedFile& archive, const ZipEntry& entry, std::uint32_t found) {
+  if (found == entry.crc32) return;
+  fail(Code::kCorrupt,
+       "{}: '{}' at byte {}: its CRC-32 is {:08x}, the archive says {:08x}; the file is damaged: "
+       "restore it from a copy",
+       archive.path().string(), printable(entry.name), entry.offset_bytes, found, entry.crc32);
+}
+
+// The checksum of a stored entry, window by window: no more than that stays resident.
+std::uint32_t crc_of_stored(const MappedFile& archive, const ZipEntry& entry) {
+  constexpr std::uint64_t kWindowBytes = 2u << 20;
+  std::uint32_t crc = 0;
+  for (std::uint64_t done = 0; done < entry.stored_bytes; done += kWindowBytes) {
+    const std::uint64_t from = entry.offset_bytes + done;
+    const std::uint64_t length = std::min(kWindowBytes, entry.stored_bytes - done);
+    archive.populate(from, length);
+    crc = crc32(archive.bytes().subspan(from, length), crc);
+    archive.release(from, length);
   }
+  return crc;
 }
 
 class StoredEntry final : public Storage {
@@ -49,8 +61,7 @@ class StoredEntry final : public Storage {
     const Bytes content = archive_->bytes().subspan(entry_.offset_bytes, entry_.stored_bytes);
     if (!checked_.load(std::memory_order_acquire)) {
       // Two threads may both compute it; the answer is the same.
-      check(*archive_, entry_, content);
-      archive_->release(entry_.offset_bytes, entry_.stored_bytes);
+      compare(*archive_, entry_, crc_of_stored(*archive_, entry_));
       checked_.store(true, std::memory_order_release);
     }
     return content;
@@ -110,7 +121,7 @@ class DeflatedEntry final : public Storage {
       } catch (const Error& error) {
         throw error.at(fmt::format("{}: '{}'", archive_->path().string(), printable(entry_.name)));
       }
-      check(*archive_, entry_, bytes);
+      compare(*archive_, entry_, crc32(bytes));
       return std::make_shared<const std::vector<std::byte>>(std::move(bytes));
     });
     std::memcpy(out.data(), content->data() + offset, out.size());

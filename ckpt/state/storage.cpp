@@ -20,6 +20,7 @@ class InPlaceStorage final : public Storage {
     if (!out.empty()) std::memcpy(out.data(), bytes_.data() + offset, out.size());
   }
   Bytes in_place() const override { return bytes_; }
+  const void* identity() const override { return bytes_.data(); }
 
  private:
   Bytes bytes_;

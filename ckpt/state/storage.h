@@ -23,6 +23,8 @@ class Storage {
   // All bytes as they lie in memory or in a mapping; empty when they must be
   // produced by read() (compressed or byte-swapped data). Valid while this lives.
   virtual Bytes in_place() const { return {}; }
+  // Equal for storages over the same memory, whose tensors may be tied. Reads nothing.
+  virtual const void* identity() const { return this; }
   // A hint that [offset, offset + length) is not needed soon: pages of a mapped file leave
   // this process's memory until they are touched again. Nothing else has such pages.
   virtual void release(std::uint64_t /*offset*/, std::uint64_t /*length*/) const {}

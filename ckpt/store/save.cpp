@@ -57,9 +57,8 @@ Document portable_document(const Checkpoint& checkpoint) {
 }
 
 std::uint64_t write_file(const Checkpoint& checkpoint, const Document& document,
-                         const fs::path& file, FileFormat format, unsigned jobs) {
-  container::WriteOptions write;
-  write.jobs = jobs;
+                         const fs::path& file, FileFormat format,
+                         const container::WriteOptions& write) {
   switch (format) {
     case FileFormat::kHdf5: return container::write_hdf5(file, document, write).file_bytes;
     case FileFormat::kSafetensors: {
@@ -84,10 +83,11 @@ SaveReport save(const Checkpoint& checkpoint, const fs::path& directory,
   remove_abandoned(directory);
   report.path = directory / checkpoint_name(checkpoint, options.kind);
   if (options.kind == SaveKind::kRolling) preserve_if_needed(report.path);
-  report.bytes = write_file(checkpoint, document, report.path, FileFormat::kHdf5, options.jobs);
+  const container::WriteOptions write{.jobs = options.jobs};
+  report.bytes = write_file(checkpoint, document, report.path, FileFormat::kHdf5, write);
   if (options.pth_twin) {
     report.twin = fs::path(report.path).replace_extension(".pth");
-    report.bytes += write_file(checkpoint, document, *report.twin, FileFormat::kPth, options.jobs);
+    report.bytes += write_file(checkpoint, document, *report.twin, FileFormat::kPth, write);
   }
   report.seconds = clock.seconds();
   return report;
@@ -129,12 +129,18 @@ std::vector<std::string> losses(const Checkpoint& checkpoint, FileFormat format)
   return lost;
 }
 
-SaveReport save_as(const Checkpoint& checkpoint, const fs::path& file, unsigned jobs) {
+SaveReport save_as(const Checkpoint& checkpoint, const fs::path& file,
+                   const SaveAsOptions& options) {
   const Stopwatch clock;
   SaveReport report;
   const FileFormat format = format_of(file);
   report.path = file;
-  report.bytes = write_file(checkpoint, checkpoint.to_document(), file, format, jobs);
+  if (options.late && format != FileFormat::kHdf5) {
+    fail(Code::kUsage, "{}: only a native file takes late text", printable(file.native()));
+  }
+  report.bytes =
+      write_file(checkpoint, checkpoint.to_document(), file, format,
+                 {.jobs = options.jobs, .publish = options.publish, .late = options.late});
   report.seconds = clock.seconds();
   return report;
 }

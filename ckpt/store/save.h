@@ -1,6 +1,7 @@
 // The one way out: a checkpoint to a file, durably, under its name.
 #pragma once
 
+#include "ckpt/container/hdf5.h"
 #include "ckpt/state/checkpoint.h"
 #include "ckpt/store/checkpoint_name.h"
 
@@ -45,10 +46,17 @@ FileFormat format_of(const std::filesystem::path& file);
 // What `format` cannot hold of `checkpoint`, as field names; empty when nothing is lost.
 std::vector<std::string> losses(const Checkpoint& checkpoint, FileFormat format);
 
+struct SaveAsOptions {
+  unsigned jobs = 0;
+  container::Publish publish = container::Publish::kReplace;
+  // Known only when the tensors have been read. Errors: kUsage with another format than .h5.
+  std::optional<container::LateText> late = {};
+};
+
 // Writes `checkpoint` to exactly `file` in the format of its suffix, as durably as
 // save(). What the format cannot hold (see losses()) is left out.
 // Errors: those of save(); kUsage for an unknown suffix.
 SaveReport save_as(const Checkpoint& checkpoint, const std::filesystem::path& file,
-                   unsigned jobs = 0);
+                   const SaveAsOptions& options = {});
 
 }  // namespace reprise::store

@@ -43,17 +43,14 @@ void copy_durably(const fs::path& source, const fs::path& target) {
 
 Unpublished::Unpublished(const fs::path& target)
     : target_(target),
-      // In a directory of its own, since writers choose the format by the suffix and
-      // put their own temporary files beside.
-      directory_(parent_of(target) /
-                 fmt::format("{}{}-{}", kWorkPrefix, getpid(), Uuid::random().text().substr(0, 8))),
-      path_(directory_ / target.filename()) {
-  make_directories(directory_);
-}
+      // Writers choose the format by the suffix, so the name ends as the target's.
+      path_(parent_of(target) / fmt::format("{}{}-{}{}", kWorkPrefix, getpid(),
+                                            Uuid::random().text().substr(0, 8),
+                                            target.extension().native())) {}
 
 Unpublished::~Unpublished() {
   std::error_code ignored;
-  fs::remove_all(directory_, ignored);
+  fs::remove(path_, ignored);
 }
 
 void Unpublished::publish(bool replace) const {

@@ -23,7 +23,6 @@ class Unpublished {
 
  private:
   std::filesystem::path target_;
-  std::filesystem::path directory_;
   std::filesystem::path path_;
 };
 

@@ -173,7 +173,7 @@ TEST(Hdf5, ReplacesOnlyWhenAllowed) {
   const ScratchFolder folder;
   write_hdf5(folder / "a.h5", small_document());
   const std::string before = read_file(folder / "a.h5");
-  EXPECT_THROW(write_hdf5(folder / "a.h5", rich_document(), {.replace = false}), Error);
+  EXPECT_THROW(write_hdf5(folder / "a.h5", rich_document(), {.publish = Publish::kNew}), Error);
   EXPECT_EQ(read_file(folder / "a.h5"), before);
   write_hdf5(folder / "a.h5", rich_document());
   EXPECT_NE(read_file(folder / "a.h5"), before);
