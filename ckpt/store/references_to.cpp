@@ -52,6 +52,21 @@ Needs needs_of(const std::vector<CheckpointEntry>& entries) {
   return needs;
 }
 
+Needs needs_outside(const RunDirectory& run, const std::vector<RunDirectory>& others) {
+  Needs needs;
+  for (const RunDirectory& other : others) {
+    std::error_code failure;
+    if (fs::equivalent(other.path(), run.path(), failure)) continue;
+    try {
+      needs.merge(needs_of(other.list()));
+    } catch (const Error&) {
+      // Others remove their runs when they like; any other reason has to be known.
+      if (fs::exists(other.path(), failure) || failure) throw;
+    }
+  }
+  return needs;
+}
+
 std::vector<RunDirectory> neighbours(const RunDirectory& run) {
   const fs::path own = absolute_of(run.path());
   const fs::path parent = own.parent_path();

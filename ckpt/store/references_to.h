@@ -21,6 +21,10 @@ using Needs = std::multimap<Uuid, Need>;
 // cannot be read refers at least to the backbone in its name.
 Needs needs_of(const std::vector<CheckpointEntry>& entries);
 
+// What the checkpoints of `others` refer to, but for those of `run` itself. A run that is removed
+// meanwhile refers to nothing.
+Needs needs_outside(const RunDirectory& run, const std::vector<RunDirectory>& others);
+
 // The runs that may refer to files of `run`: itself, those beside it, and those one
 // level further out (the runs of other names, in runs/<name>/<time>).
 std::vector<RunDirectory> neighbours(const RunDirectory& run);

@@ -176,21 +176,13 @@ RetentionPlan plan_retention(const RunDirectory& run, const RetentionPolicy& pol
                              const std::vector<RunDirectory>& references) {
   std::vector<RunDirectory> others = neighbours(run);
   others.insert(others.end(), references.begin(), references.end());
-  Needs needs;
-  for (const RunDirectory& other : others) {
-    std::error_code failure;
-    if (!fs::equivalent(other.path(), run.path(), failure)) needs.merge(needs_of(other.list()));
-  }
-  return make_plan(run, policy, std::move(needs));
+  return make_plan(run, policy, needs_outside(run, others));
 }
 
 RetentionKeeper::RetentionKeeper(RunDirectory run, RetentionPolicy policy)
-    : run_(std::move(run)), policy_(std::move(policy)) {
-  for (const RunDirectory& other : neighbours(run_)) {
-    std::error_code failure;
-    if (!fs::equivalent(other.path(), run_.path(), failure)) outside_.merge(needs_of(other.list()));
-  }
-}
+    : run_(std::move(run)),
+      policy_(std::move(policy)),
+      outside_(needs_outside(run_, neighbours(run_))) {}
 
 RetentionPlan RetentionKeeper::apply() const {
   RetentionPlan plan = make_plan(run_, policy_, outside_);

@@ -2,6 +2,7 @@
 
 #include "ckpt/base/error.h"
 #include "ckpt/store/load.h"
+#include "ckpt/store/references_to.h"
 #include "ckpt/store/save.h"
 #include "tests/ckpt/store/sample_checkpoint.h"
 
@@ -110,6 +111,13 @@ TEST_F(RetentionTest, KeeperSparesWhatTheRunItselfRefersTo) {
   std::vector<std::uint64_t> epochs;
   for (const auto& entry : run_.list()) epochs.push_back(entry.epoch);
   EXPECT_THAT(epochs, ElementsAre(4, 7));
+}
+
+TEST_F(RetentionTest, RunThatIsRemovedMeanwhileNeedsNothing) {
+  const RunDirectory other = RunDirectory::create(root_ / "other");
+  const RunDirectory gone = RunDirectory::create(root_ / "gone");
+  fs::remove_all(gone.path());
+  EXPECT_TRUE(needs_outside(run_, {run_, other, gone}).empty());
 }
 
 TEST_F(RetentionTest, RollingAndUnreadableFilesStay) {

@@ -18,11 +18,14 @@ class Scratch {
   Scratch() {
     std::string name = (std::filesystem::temp_directory_path() / "reprise-store-XXXXXX").native();
     if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp");
-    path_ = std::filesystem::canonical(name);
+    root_ = std::filesystem::canonical(name);
+    // Far enough below the folder that other tests share: the runs of an uncle are searched too.
+    path_ = root_ / "home" / "runs";
+    std::filesystem::create_directories(path_);
   }
   ~Scratch() {
     std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
+    std::filesystem::remove_all(root_, ignored);
   }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
@@ -30,7 +33,7 @@ class Scratch {
   std::filesystem::path operator/(std::string_view name) const { return path_ / name; }
 
  private:
-  std::filesystem::path path_;
+  std::filesystem::path root_, path_;
 };
 
 inline Tensor floats(Shape shape, float first, float step = 1) {
