@@ -64,9 +64,18 @@ step "Look at a checkpoint, and verify all of them"
 show ckpt show 'whole/<last>'
 show ckpt verify 'whole/<ep1>' 'whole/<ep2>' 'whole/<ep3>'
 
-step "Open an old file without the code that wrote it, and upgrade it"
+step "A file of version 1, whose code is gone: what is in it, what would become of it, and the upgrade"
+show ckpt scan v1-head.pth
+show migrate --plan v1-head.pth
 show migrate v1-head.pth
-show ckpt ls --digest v1-head.v5.h5
+show ckpt verify v1-head.v5.h5
+
+step "Go on with a run of version 4, whose optimizer was saved as an object"
+ckpt convert -q 'whole/<ep1>' now.pth
+python3 "$root/demo/version4.py" now.pth old-run.pth
+rm now.pth
+show migrate old-run.pth
+show train --resume-from old-run.v5.h5 "${settings[@]}" --epochs 2 --max-updates 20 --work-dir went-on
 
 step "Another run differs: where did they part, and why?"
 show train "${settings[@]}" --seed 8 --max-updates 8 --work-dir other

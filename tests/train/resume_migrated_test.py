@@ -1,0 +1,156 @@
+"""Training goes on from a checkpoint whose optimizer was pickled as an object: the next update of
+train equals PyTorch's own next step on the same batch, tensor by tensor.
+
+Usage: resume_migrated_test.py MIGRATE CKPT TRAIN
+"""
+
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import numpy
+import torch
+import torchvision
+from PIL import Image
+
+SAMPLES, SIDE, CLASSES = 64, 32, 2
+
+OPTIMIZERS = {
+    "adamw": lambda p: torch.optim.AdamW(p, lr=1e-3, weight_decay=0.05, betas=(0.8, 0.99)),
+    "sgd": lambda p: torch.optim.SGD(p, lr=0.02, momentum=0.9, weight_decay=1e-3, nesterov=True),
+}
+
+
+def run(*command, code=0):
+    result = subprocess.run([str(c) for c in command], capture_output=True, text=True)
+    assert result.returncode == code, f"{command}: exit {result.returncode}\n{result.stdout}{result.stderr}"
+    return result
+
+
+def make_images(folder):
+    """One batch in all, so that its order does not matter to what is compared."""
+    random = numpy.random.default_rng(0)
+    pixels, labels = [], []
+    for i in range(SAMPLES):
+        label = i % CLASSES
+        picture = random.integers(0, 256, (SIDE, SIDE, 3), dtype=numpy.uint8)
+        picture[..., label] //= 2
+        target = folder / f"class{label}"
+        target.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(target / f"{i:03}.png")
+        pixels.append(picture)
+        labels.append(label)
+    images = torch.from_numpy(numpy.stack(pixels)).permute(0, 3, 1, 2).float() / 255
+    return images, torch.tensor(labels)
+
+
+def step(model, optimizer, images, labels):
+    model.train()
+    optimizer.zero_grad()
+    torch.nn.functional.cross_entropy(model(images), labels).backward()
+    optimizer.step()
+
+
+def save_v4(path, model, optimizer):
+    state = model.state_dict()
+    torch.save(
+        {
+            "version": 4,
+            "type": "supervised",
+            "epoch": 1,
+            "uuid": "5f0c3a52-2b0e-4d5e-9d7c-6f1f1d0a7b11",
+            "arch": "resnet18",
+            "arch_head": "linear",
+            "config": {"epochs": 1},
+            "metrics": {"val": {"acc1": 50.0}},
+            "optimizer": optimizer,  # the object itself, as version 4 did
+            "backbone": {k: v for k, v in state.items() if not k.startswith("fc.")},
+            "head": {k: v for k, v in state.items() if k.startswith("fc.")},
+        },
+        path,
+    )
+
+
+def load_v5(path):
+    checkpoint = torch.load(path, weights_only=True)
+    return {**checkpoint["backbone"], **checkpoint["head"]}, checkpoint
+
+
+def relative(found, expected, before):
+    """Error of an update, against its length."""
+    moved = (expected - before).double().norm()
+    return float((found - expected).double().norm() / moved) if moved > 0 else float((found - expected).abs().max())
+
+
+def check(name, migrate, ckpt, train, scratch, images, labels):
+    torch.manual_seed(1)
+    model = torchvision.models.resnet18(num_classes=CLASSES)
+    optimizer = OPTIMIZERS[name](model.parameters())
+    options = ["--data", scratch / "images", "--image-size", SIDE, "--batch-size", SAMPLES, "--shards", 1,
+               "--augment", "none", "--epochs", 2, "--schedule", "constant", "--no-validate", "-q"]
+
+    # What train subtracts and divides by, as it writes it down.
+    probe = scratch / "probe"
+    if not probe.exists():
+        run(train, *options, "--epochs", 1, "--work-dir", probe, "--arch", "resnet18")
+    derived = json.loads(run(ckpt, "show", probe / "<last>", "--config").stdout)["derived"]
+    mean, deviation = (torch.tensor(derived[k], dtype=torch.float32).view(3, 1, 1) for k in ("mean", "deviation"))
+    images = (images - mean) / deviation
+
+    for _ in range(3):
+        step(model, optimizer, images, labels)
+    save_v4(scratch / f"{name}.pth", model, optimizer)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    step(model, optimizer, images, labels)
+    after = model.state_dict()
+
+    run(migrate, scratch / f"{name}.pth")
+    digests = []
+    for source in (f"{name}.v5.h5", f"{name}.pth") if name == "adamw" else (f"{name}.v5.h5",):
+        work = scratch / f"{name}-from-{source}"
+        run(train, "--resume-from", scratch / source, *options, "--work-dir", work)
+        result = scratch / "result.pth"
+        result.unlink(missing_ok=True)
+        last = json.loads(run(ckpt, "show", work / "<last>", "--json").stdout)
+        assert "5f0c3a52-2b0e-4d5e-9d7c-6f1f1d0a7b11" in json.dumps(last), last
+        run(ckpt, "convert", work / "<last>", result)
+        weights, checkpoint = load_v5(result)
+        assert list(weights) and set(weights) == set(after), set(weights) ^ set(after)
+        worst = max(
+            (relative(weights[k], after[k], before[k]), k) for k in after if after[k].is_floating_point()
+        )
+        print(f"{name} from {source}: largest relative error of an update {worst[0]:.2e} ({worst[1]})")
+        assert worst[0] < 2e-3, worst
+        assert all(torch.equal(weights[k], after[k]) for k in after if not after[k].is_floating_point())
+
+        ours, theirs = checkpoint["optimizer"]["state"], optimizer.state_dict()["state"]
+        assert set(ours) == set(theirs)
+        for index, entries in theirs.items():
+            for key, value in entries.items():
+                found = torch.as_tensor(ours[index][key])
+                assert torch.allclose(found.double(), value.double(), rtol=1e-3, atol=2e-3 * float(value.abs().max())), (
+                    name, index, key)
+        listing = json.loads(run(ckpt, "ls", "--digest", "--json", work / "<last>").stdout)
+        digests.append([(tensor["name"], tensor["sha256"]) for tensor in listing["tensors"]])
+    assert digests.count(digests[0]) == len(digests), "the migrated file and the old one go on differently"
+
+
+def main():
+    migrate, ckpt, train = sys.argv[1:]
+    torch.set_num_threads(2)
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = pathlib.Path(folder)
+        images, labels = make_images(scratch / "images")
+        for name in OPTIMIZERS:
+            check(name, migrate, ckpt, train, scratch, images, labels)
+        # Weights alone cannot go on, and say what can be done.
+        weights = scratch / "weights.pth"
+        torch.save(torchvision.models.resnet18(num_classes=CLASSES).state_dict(), weights)
+        refused = run(train, "--resume-from", weights, "--data", scratch / "images", "--work-dir", scratch / "no", code=15)
+        assert "--load-from" in refused.stderr, refused.stderr
+
+
+if __name__ == "__main__":
+    main()
