@@ -49,6 +49,7 @@ build fuzz
 
 if [[ $target == all ]]; then
   export -f fuzz fuzz_quietly say die
+  # shellcheck disable=SC2016  # for the shell that xargs starts
   targets | xargs -P "$(nproc)" -I{} bash -c 'fuzz_quietly "$1" "$2"' - {} "$seconds"
 else
   say "fuzzing $target for $seconds s; inputs that break it are kept in build/fuzz/found/$target"
