@@ -140,11 +140,14 @@ def test(cluster, folder, train, source):
     cluster("scancel", "--signal=USR1", job)
     log = lambda: (run / "train.log").read_text() if (run / "train.log").exists() else ""
     wait_until("the requeue", lambda: "back into the queue" in log(), job_log)
-    # Slurm holds a requeued job back for a while; nobody has to wait for that here.
-    def released():
-        cluster("scontrol", "update", f"job={job}", "StartTime=now", check=False)
-        return "start: resumed from" in log()
-    wait_until("the resumed job", released, job_log, 180)
+    # Slurm holds a requeued job back for two minutes; nobody has to wait for that here.
+    wait_until("the requeued job", lambda: cluster("squeue", "-h", "-o", "%T") == "PENDING", job_log)
+    cluster("scontrol", "update", f"job={job}", "StartTime=now", check=False)
+    try:
+        wait_until("the resumed job", lambda: "start: resumed from" in log(), job_log, 150)
+    except SystemExit:
+        print(cluster("scontrol", "show", "job", job), cluster("scontrol", "show", "node"))
+        raise
     wait_until("the end", lambda: f"update {UPDATES}: finished" in log(), job_log)
     assert "world size: 2" in log(), log()
     assert (run / "ledger.jsonl").read_bytes() == (whole / "ledger.jsonl").read_bytes()
