@@ -121,6 +121,7 @@ struct Config {
   std::string amp = "none";
   double loss_scale = 65536;
   bool activation_checkpointing = false;
+  bool memory_report = false;
   bool ledger = true;
   std::int64_t ledger_tensors = 0;
   bool tensorboard = true;

@@ -564,6 +564,10 @@ std::vector<OptionSpec> make_table() {
        .field = &C::activation_checkpointing,
        .help = "keep only the input of each block and compute it again on the way back: less "
                "memory, the same bits"});
+  add({.key = "memory-report",
+       .field = &C::memory_report,
+       .help = "say at the end what the most memory was made of",
+       .effect = E::kStart});
   add({.key = "ledger",
        .field = &C::ledger,
        .help = "write ledger.jsonl: one digest line an update, chained"});

@@ -1,8 +1,10 @@
 #include "train/run.h"
 
 #include "ckpt/base/error.h"
+#include "ckpt/base/progress.h"
 #include "engine/determinism/determinism.h"
 #include "engine/device/device.h"
+#include "engine/device/memory.h"
 #include "engine/distributed/agree.h"
 #include "engine/distributed/connect.h"
 #include "engine/distributed/place.h"
@@ -16,6 +18,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <span>
 
 namespace reprise::train {
@@ -33,6 +36,7 @@ std::string grouped(std::int64_t value) {
 }
 
 Learner new_learner(const Config& config, const Mode& mode, c10::Device device) {
+  const engine::MemoryScope of_weights(engine::MemoryPart::kWeights);
   auto weights =
       engine::Weights::initialised(mode.layout(), static_cast<std::uint64_t>(config.seed), device);
   Learner learner{std::move(weights), nullptr, std::nullopt, std::nullopt, {}, {}, {},
@@ -42,6 +46,7 @@ Learner new_learner(const Config& config, const Mode& mode, c10::Device device) 
     optimizer.lr_factors = {
         {std::string(mode.network().head_prefix()), config.head_lr / *config.lr}};
   }
+  const engine::MemoryScope of_optimizer(engine::MemoryPart::kOptimizer);
   learner.optimizer = engine::make_optimizer(optimizer, learner.weights);
   if (config.amp == "fp16") learner.scaler.emplace(config.loss_scale);
   const auto [name, direction] = store::parse_major_metric(
@@ -147,6 +152,39 @@ Json summary(const OpenedRun& run, const Learner& learner, const LoopResult& res
           {"metrics", metrics},
           {"reason", result.reason},
           {"exit_code", code}};
+}
+
+// The peak of this process, largest part first, and what the system says it takes in all.
+Json memory_report(c10::Device device) {
+  const engine::MemoryUse peak = engine::memory_peak();
+  const engine::MemoryUse highest = engine::memory_highest();
+  Json parts = Json::object();
+  Json alone = Json::object();
+  for (std::size_t i = 0; i < engine::kMemoryParts; ++i) {
+    parts[engine::to_string(static_cast<engine::MemoryPart>(i))] = peak.parts[i];
+    alone[engine::to_string(static_cast<engine::MemoryPart>(i))] = highest.parts[i];
+  }
+  return {{"peak_bytes", peak.total},
+          {"parts", parts},
+          {"highest", alone},
+          {"resident_bytes", engine::peak_memory_mib(device) << 20}};
+}
+
+void log_memory(RunLog& log, const Json& report) {
+  std::vector<std::pair<std::uint64_t, std::string>> parts;
+  for (const auto& [name, bytes] : report["parts"].items()) {
+    parts.emplace_back(bytes.get<std::uint64_t>(), name);
+  }
+  std::ranges::sort(parts, std::greater());
+  std::string text;
+  for (const auto& [bytes, name] : parts) {
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", name, format_bytes(bytes));
+  }
+  log.info(fmt::format(
+      "memory: tensors took {} at the peak: {}; the process took {} in all, with its code, the "
+      "batches that are loaded ahead and the copy that is saved",
+      format_bytes(report["peak_bytes"].get<std::uint64_t>()), text,
+      format_bytes(report["resident_bytes"].get<std::uint64_t>())));
 }
 
 // One process of a run.
@@ -256,6 +294,7 @@ Json stored_config(Config config, const DataFacts& facts) {
   config.nproc = 1;
   config.join_timeout = Config().join_timeout;
   config.requeue = false;
+  config.memory_report = false;
   Json json = to_json(config);
   json["derived"] = to_json(facts);
   return json;
@@ -277,7 +316,10 @@ int run_rank(StartPoint& start, const Rank& rank, const StopRequest& stop, Io& i
     learner.parents.push_back({loaded->uuid, Relation::kLoaded});
   }
   mode->begin(learner);
-  if (config.ema > 0) learner.ema = learner.weights.clone();
+  if (config.ema > 0) {
+    const engine::MemoryScope of_average(engine::MemoryPart::kWeights);
+    learner.ema = learner.weights.clone();
+  }
   if (start.resumed) {
     try {
       restore(learner, *mode, start.resumed->checkpoint);
@@ -361,7 +403,12 @@ int run_rank(StartPoint& start, const Rank& rank, const StopRequest& stop, Io& i
                                result.reason.empty() ? "" : ": " + result.reason));
   }
   desk->fingerprint->finish(code);
-  if (io.json) io.print_json(summary(desk->run, learner, result, code));
+  Json said = summary(desk->run, learner, result, code);
+  if (config.memory_report) {
+    said["memory"] = memory_report(rank.device);
+    log_memory(desk->log, said["memory"]);
+  }
+  if (io.json) io.print_json(said);
   if (config.requeue && result.goes_on_later) {
     desk->log.info(fmt::format("update {}: back into the queue", learner.progress.update));
     requeue_this_job();
@@ -378,6 +425,12 @@ int run_training(const std::vector<OptionLayer>& given, unsigned jobs, Io& io) {
   StartPoint start = plan_start(given, place.world);
   engine::WorkerPool pool(jobs == 0 ? engine::default_threads(place) : jobs);
   const c10::Device device = engine::choose_device(start.config.device, place.local_rank);
+  if (start.config.memory_report) {
+    if (!device.is_cpu()) {
+      fail(Code::kUnsupported, "--memory-report counts on the CPU alone; add --device cpu");
+    }
+    engine::count_memory();
+  }
   engine::set_determinism({start.config.deterministic}, device);
   const engine::ConnectOptions patience{.join_timeout =
                                             std::chrono::seconds(start.config.join_timeout)};

@@ -1,5 +1,7 @@
 #include "engine/models/checkpointed.h"
 
+#include "engine/device/memory.h"
+
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -46,7 +48,10 @@ class Checkpointed : public torch::autograd::Function<Checkpointed> {
       wanted.push_back(source.requires_grad());
       if (source.requires_grad()) sources.push_back(source);
     }
-    const at::Tensor y = holder->block(x);
+    const at::Tensor y = [&] {
+      const MemoryScope again(MemoryPart::kActivations);
+      return holder->block(x);
+    }();
     variable_list found = torch::autograd::grad({y}, sources, {gradients[0]}, std::nullopt, false,
                                                 /*allow_unused=*/true);
     variable_list all{at::Tensor()};  // of the holder

@@ -2,6 +2,7 @@
 
 #include "ckpt/base/error.h"
 #include "engine/determinism/determinism.h"
+#include "engine/device/memory.h"
 #include "engine/shards/gradient_tree.h"
 #include "engine/shards/reduce.h"
 #include "engine/shards/running_statistics.h"
@@ -66,15 +67,21 @@ struct ShardedStep::State {
     if (options.extra_elements > 0) {
       shard.extra = at::zeros({options.extra_elements}, weights.flat().options());
     }
-    at::Tensor loss = function(shard);
+    at::Tensor loss = [&] {
+      const MemoryScope forward(MemoryPart::kActivations);
+      return function(shard);
+    }();
     double* record = local_records.data() + local * record_size;
     record[0] = loss.item<double>();
     std::copy(shard.sums.begin(), shard.sums.end(), record + 1);
     double* statistics = std::copy(moments.begin(), moments.end(), record + 1 + options.sums);
     std::copy(shard.second_moments.begin(), shard.second_moments.end(), statistics);
     if (options.loss_scale != 1) loss = loss * options.loss_scale;
+    const MemoryScope backward(MemoryPart::kBackward);
     auto gradients = torch::autograd::grad({loss}, trainable, {}, /*retain_graph=*/false,
                                            /*create_graph=*/false, /*allow_unused=*/true);
+    loss.reset();
+    const MemoryScope sums(MemoryPart::kGradients);
     tree.add(local, std::move(gradients), std::move(shard.extra));
   }
 };

@@ -2,11 +2,15 @@
 // a resume.
 #include "tests/train/training.h"
 
+#include "ckpt/base/json.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <iterator>
+#include <map>
 #include <sstream>
+#include <vector>
 
 namespace reprise::training {
 namespace {
@@ -76,6 +80,33 @@ TEST_F(Float16, Bfloat16NeedsNoScale) {
   const Arguments what = kViT + words("--amp bf16");
   EXPECT_EQ(ledger_digest(run_of("one", what)),
             ledger_digest(run_of("two", what + words("--nproc 2 --jobs 1"))));
+}
+
+TEST_F(Float16, MemoryReportSaysWhatThePeakIsMadeOf) {
+  const Arguments what = words(
+      "--arch vit_tiny --image-size 32 --patch-size 4 --batch-size 8 --shards 2 --max-samples 16 "
+      "--epochs 1 --no-validate --memory-report --json -q --jobs 1");
+  std::map<std::string, std::uint64_t> activations;
+  std::vector<std::string> digests;
+  for (const char* how : {"", "--activation-checkpointing"}) {
+    const std::string run = scratch_ / (std::string("memory") + how);
+    const Outcome outcome = train(scratch_, what + words(how) + words("--work-dir " + run));
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    const Json memory = parse_json(outcome.out).at("memory");
+    std::uint64_t sum = 0;
+    for (const auto& [name, bytes] : memory.at("parts").items()) sum += bytes.get<std::uint64_t>();
+    EXPECT_EQ(sum, memory.at("peak_bytes").get<std::uint64_t>());
+    EXPECT_GT(memory.at("resident_bytes").get<std::uint64_t>(), sum);
+    // AdamW: two float32 numbers a weight.
+    const auto weights = memory.at("parts").at("weights").get<std::uint64_t>();
+    EXPECT_GE(weights, 5'300'000U * 4);
+    EXPECT_NEAR(memory.at("parts").at("optimizer").get<double>() / static_cast<double>(weights), 2,
+                0.01);
+    activations[how] = memory.at("highest").at("activations").get<std::uint64_t>();
+    digests.push_back(ledger_digest(run));
+  }
+  EXPECT_LT(activations["--activation-checkpointing"] * 2, activations[""]);
+  EXPECT_EQ(digests[0], digests[1]);
 }
 
 }  // namespace
