@@ -5,6 +5,7 @@
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 
@@ -30,8 +31,18 @@ void requeue_this_job() {
   char program[] = "scontrol";
   char command[] = "requeue";
   char* const arguments[] = {program, command, id.data(), nullptr};
+  // Slurm ends what runs of the job as soon as it has the request: scontrol too, before it can say
+  // that all went well.
+  sigset_t blocked;
+  ::sigemptyset(&blocked);
+  ::sigaddset(&blocked, SIGTERM);
+  posix_spawnattr_t attributes;
+  ::posix_spawnattr_init(&attributes);
+  ::posix_spawnattr_setsigmask(&attributes, &blocked);
+  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
   pid_t pid = 0;
-  const int error = ::posix_spawnp(&pid, program, nullptr, nullptr, arguments, environ);
+  const int error = ::posix_spawnp(&pid, program, nullptr, &attributes, arguments, environ);
+  ::posix_spawnattr_destroy(&attributes);
   int status = 0;
   if (error == 0) ::waitpid(pid, &status, 0);
   if (error == 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0) return;

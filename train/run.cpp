@@ -391,7 +391,12 @@ int run_rank(StartPoint& start, const Rank& rank, const StopRequest& stop, Io& i
   }
   const bool stopped = result.ending == Ending::kStopped;
   const int code = stopped ? static_cast<int>(Code::kStopped) : 0;
-  if (!desk) return code;
+  if (!desk) {
+    // A launcher may end the others when one has left (srun --kill-on-bad-exit): the first process
+    // has to have written everything, and have asked for the queue, by then.
+    rank.communicator->barrier();
+    return code;
+  }
   desk->run.lock.finish(stopped ? store::RunState::kStopped : store::RunState::kFinished);
   if (stopped) {
     desk->log.info(fmt::format("update {}: stopped by {}; go on with: train --resume-from {}",
@@ -413,6 +418,7 @@ int run_rank(StartPoint& start, const Rank& rank, const StopRequest& stop, Io& i
     desk->log.info(fmt::format("update {}: back into the queue", learner.progress.update));
     requeue_this_job();
   }
+  rank.communicator->barrier();
   return code;
 }
 
