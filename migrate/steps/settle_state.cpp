@@ -62,6 +62,26 @@ bool is_normal_state_dict(const DictNode& dict) {
          });
 }
 
+// A model of which nothing is left says why. `dict` is not empty.
+[[noreturn]] void fail_without_weights(std::string_view key, const DictNode& dict) {
+  const auto is_other = [](const DictEntry& entry) { return entry.value.if_tensor() != nullptr; };
+  const auto first = std::ranges::find_if(dict.entries, is_other);
+  if (first == dict.entries.end()) {
+    fail(Code::kUnsupported, "{} holds no tensor; `ckpt tree` shows what is in it", key);
+  }
+  const TensorNode& node = *first->value.if_tensor();
+  const std::string_view kind = node.quantizer ? "quantized"
+                                : node.layout == TensorLayout::kMeta
+                                    ? "on the meta device, without values"
+                                    : "sparse";
+  fail(Code::kUnsupported,
+       "{} holds no dense tensor: {} of its {} values are tensors, and '{}' is {}; weights are "
+       "dense "
+       "(to_dense() or dequantize() where the file was written); `ckpt tree` shows what is in it",
+       key, std::ranges::count_if(dict.entries, is_other), dict.entries.size(),
+       first->key.is_string() ? printable(first->key.as_string(), 60) : "a key", kind);
+}
+
 void settle_json_field(Draft& draft, std::string_view key) {
   const Value value = draft.get(key);
   if (value.is_none()) {
@@ -178,6 +198,7 @@ void settle_state_dict(Draft& draft, std::string_view key) {
       made.as_dict().append(arena, entry.key, entry.value);
     }
   }
+  if (made.as_dict().entries.empty() && key == "model") fail_without_weights(key, *dict);
   if (stripped > 0) draft.note(fmt::format("{}: \"module.\" removed from {} names", key, stripped));
   if (const DictNode* attributes = dict->attributes.if_dict()) {
     draft.keep_detail(fmt::format("{}.attributes", key), copy_dict(arena, *attributes));

@@ -21,6 +21,7 @@
 namespace reprise::migrate {
 namespace {
 namespace fs = std::filesystem;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 struct Outcome {
@@ -99,6 +100,15 @@ TEST_F(Migrate, PlanWritesNothing) {
   EXPECT_EQ(outcome.exit_code, 0);
   EXPECT_THAT(outcome.out, HasSubstr("v3 -> v4"));
   EXPECT_FALSE(fs::exists(folder_ / "v3-supervised.v5.h5"));
+}
+
+TEST_F(Migrate, FileWithoutDenseWeightsSaysWhatItHolds) {
+  for (const auto& [name, kind] : std::map<std::string, std::string>{
+           {"sparse", "'coo' is sparse"}, {"quantized", "quantized"}, {"meta", "meta device"}}) {
+    const Outcome outcome = run({copy("containers/tensors/" + name + ".pth").native()});
+    EXPECT_EQ(outcome.exit_code, 1);
+    EXPECT_THAT(outcome.out, AllOf(HasSubstr("no dense tensor"), HasSubstr(kind))) << name;
+  }
 }
 
 TEST_F(Migrate, JsonHasTheKeysOfTheInterface) {
