@@ -1,6 +1,7 @@
 #include "ckpt/pickle/emitter.h"
 
 #include "ckpt/base/error.h"
+#include "ckpt/pickle/python2_names.h"
 
 #include <bit>
 #include <limits>
@@ -87,8 +88,15 @@ void Emitter::global(std::string_view full_name) {
     fail(Code::kUnsupported, "the global '{}' has no module, or a name over two lines",
          printable(full_name));
   }
+  const GlobalName written{full_name.substr(0, dot), full_name.substr(dot + 1)};
+  const GlobalName read = python3_name(written);
+  if (read.module != written.module || read.name != written.name) {
+    fail(Code::kUnsupported,
+         "the global '{}' cannot be named in a pickle of protocol 2: Python reads it as '{}.{}'",
+         printable(full_name), read.module, read.name);
+  }
   op(Op::kGlobal);
-  out_.append(full_name.substr(0, dot)).append("\n").append(full_name.substr(dot + 1)).append("\n");
+  out_.append(written.module).append("\n").append(written.name).append("\n");
   put();
 }
 

@@ -9,6 +9,7 @@
 #include "ckpt/container/pth_legacy.h"
 #include "ckpt/container/pth_tar.h"
 #include "ckpt/container/pth_zip.h"
+#include "ckpt/pickle/writer.h"
 #include "tests/ckpt/container/legacy_files.h"
 
 #include <gtest/gtest.h>
@@ -124,6 +125,21 @@ TEST(PthWrite, ObjectsOfUnknownClassesAreRefusedUnlessAskedFor) {
   }
   EXPECT_FALSE(fs::exists(out / "a.pth"));
   fs::remove_all(out);
+}
+
+// Found by fuzzing: a name of Python 2 in a pickle of protocol 5 means what it says. Written with
+// protocol 2, it came back as what Python 3 calls that module.
+TEST(PthWrite, NameThatPythonWouldReadAsAnotherIsRefused) {
+  Arena arena;
+  const Value object = arena.opaque("_abcoll.encode");
+  try {
+    pickle::write(object, pickle::Loadable::kAnyPython);
+    ADD_FAILURE() << "written";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::kUnsupported);
+    EXPECT_NE(std::string(error.what()).find("collections.abc.encode"), std::string::npos)
+        << error.what();
+  }
 }
 
 constexpr const char* kLoad = R"(
