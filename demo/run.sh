@@ -13,8 +13,9 @@ mkdir -p "$out"
 cd "$out"
 cp "$root/demo/v1-head.pth" .
 
-settings=(--data builtin:roads --arch vit_tiny --image-size 64 --max-samples 512
-  --max-eval-samples 128 --epochs 3 --batch-size 32 --log-every 8)
+roads=(--data builtin:roads --arch vit_tiny --image-size 64 --max-samples 512
+  --max-eval-samples 128 --batch-size 32 --log-every 8)
+settings=("${roads[@]}" --epochs 3)
 
 # Waits until the ledger of a run has so many lines: one is written for each update.
 wait_for_updates() {
@@ -71,11 +72,11 @@ show migrate v1-head.pth
 show ckpt verify v1-head.v5.h5
 
 step "Go on with a run of version 4, whose optimizer was saved as an object"
-ckpt convert -q 'whole/<ep1>' now.pth
+ckpt convert 'whole/<ep1>' now.pth >/dev/null
 python3 "$root/demo/version4.py" now.pth old-run.pth
 rm now.pth
 show migrate old-run.pth
-show train --resume-from old-run.v5.h5 "${settings[@]}" --epochs 2 --max-updates 20 --work-dir went-on
+show train --resume-from old-run.v5.h5 "${roads[@]}" --epochs 2 --max-updates 20 --work-dir went-on
 
 step "Another run differs: where did they part, and why?"
 show train "${settings[@]}" --seed 8 --max-updates 8 --work-dir other

@@ -46,11 +46,11 @@ TEST(SecretScan, AssignmentsByNameAndByEntropy) {
 }
 
 TEST(SecretScan, LongTokensGoWhole) {
-  std::string token = "eyJhbGciOiJIUzI1NiJ9";
-  token += ".eyJ";
-  for (int i = 0; i < 200; ++i) token += "aB3x";
-  token += ".q8Zr2LxV9TbK4mWc7YdP";
-  EXPECT_EQ(redact("x " + token + " y"), "x [redacted: a JSON web token] y");
+  std::string web = "eyJhbGciOiJIUzI1NiJ9";
+  web += ".eyJ";
+  for (int i = 0; i < 200; ++i) web += "aB3x";
+  web += ".q8Zr2LxV9TbK4mWc7YdP";
+  EXPECT_EQ(redact("x " + web + " y"), "x [redacted: a JSON web token] y");
   std::string key = "sk-";
   for (int i = 0; i < 500; ++i) key += "aB3xQ7kLm9Zp2-";
   EXPECT_EQ(redact("x '" + key + "' y"), "x '[redacted: an API key]' y");
