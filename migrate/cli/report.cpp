@@ -3,7 +3,11 @@
 #include "ckpt/base/file.h"
 #include "ckpt/base/progress.h"
 
+#include <algorithm>
+#include <map>
+
 namespace reprise::migrate {
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -43,12 +47,18 @@ std::string html(std::string_view text, std::size_t limit = 2000) {
 }
 
 constexpr std::string_view kStyle = R"(
-:root{color-scheme:light dark;--line:#8884;--ok:#1a7f37;--bad:#c62828;--dim:#777}
+:root{color-scheme:light dark;--line:#8884;--ok:#1a7f37;--bad:#c62828;--dim:#767676;--card:#8881}
+@media(prefers-color-scheme:dark){:root{--ok:#4cc26a;--bad:#ff8a80;--dim:#a0a0a0}}
 body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.5rem}details{border-top:1px solid var(--line);padding:.5rem 0}
-summary{cursor:pointer;overflow-wrap:anywhere}.ok{color:var(--ok)}.bad{color:var(--bad)}.dim{color:var(--dim)}
-code{overflow-wrap:anywhere;font-size:.9em}dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem}
-dd{margin:0;overflow-wrap:anywhere}ul{margin:.2rem 0}
+h1{font-size:1.5rem;margin-bottom:.3rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}
+p,summary,td,dd,li{overflow-wrap:anywhere}code{font-size:.9em}
+table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.25rem .5rem;border-bottom:1px solid var(--line)}
+.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
+details{border:1px solid var(--line);border-radius:.4rem;padding:.4rem .8rem;margin:.4rem 0}
+details[open]{background:var(--card)}summary{cursor:pointer}
+.ok{color:var(--ok)}.bad{color:var(--bad)}.dim{color:var(--dim)}
+dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem}dd{margin:0}ul{margin:.2rem 0}
+@media(max-width:30rem){dl{grid-template-columns:1fr}dt{color:var(--dim)}.wide{display:none}}
 @media print{details::details-content{content-visibility:visible}body{max-width:none}})";
 
 std::string came_from(const FileReport& report) {
@@ -69,12 +79,37 @@ void add_row(std::string& page, std::string_view name, std::string_view value) {
     page += fmt::format("<dt>{}</dt><dd><code>{}</code></dd>\n", name, html(value));
 }
 
-void add_file(std::string& page, const FileReport& report, bool plan) {
-  page +=
-      fmt::format("<details{}><summary>{} <code>{}</code></summary>\n", report.ok ? "" : " open",
-                  state_of(report, plan), html(report.source.native()));
-  if (!report.ok) page += fmt::format("<p class=\"bad\">{}</p>\n", html(report.error));
+// The folder that all sources lie in.
+fs::path common_folder(std::span<const FileReport> reports) {
+  if (reports.empty()) return {};
+  fs::path folder = reports[0].source.parent_path();
+  for (const FileReport& report : reports) {
+    const auto [own, other] = std::ranges::mismatch(folder, report.source.parent_path());
+    fs::path shared;
+    for (auto part = folder.begin(); part != own; ++part) shared /= *part;
+    folder = shared;
+  }
+  return folder;
+}
+
+// The message of a file whose name stands above it.
+std::string_view without_name(std::string_view error, const fs::path& source) {
+  const std::string name = source.native() + ": ";
+  if (error.starts_with(name)) error.remove_prefix(name.size());
+  return error;
+}
+
+void add_file(std::string& page, const FileReport& report, const fs::path& folder, bool plan) {
+  page += fmt::format(
+      "<details{}><summary>{} <code>{}</code> <span class=\"dim\">{}</span></summary>\n",
+      report.ok ? "" : " open", state_of(report, plan),
+      html(report.source.lexically_relative(folder).native()), report.ok ? came_from(report) : "");
+  if (!report.ok) {
+    page +=
+        fmt::format("<p class=\"bad\">{}</p>\n", html(without_name(report.error, report.source)));
+  }
   page += "<dl>\n";
+  add_row(page, "source", report.source.native());
   if (report.ok && report.skipped.empty()) add_row(page, "result", report.target.native());
   add_row(page, "why", report.skipped);
   if (report.backup) add_row(page, "original", report.backup->native());
@@ -103,6 +138,34 @@ void add_file(std::string& page, const FileReport& report, bool plan) {
     page += "</ul>\n";
   }
   page += "</details>\n";
+}
+
+// What the files were, one line a kind.
+void add_kinds(std::string& page, std::span<const FileReport> reports) {
+  struct Kind {
+    std::size_t files = 0, resumable = 0, tensors = 0;
+    std::uint64_t bytes = 0;
+  };
+  std::map<std::string, Kind> kinds;
+  for (const FileReport& report : reports) {
+    if (!report.ok || !report.skipped.empty()) continue;
+    Kind& kind = kinds[fmt::format("{}, {}", came_from(report), report.container)];
+    ++kind.files;
+    kind.resumable += report.resumable ? 1 : 0;
+    kind.tensors += report.tensors;
+    kind.bytes += report.tensor_bytes;
+  }
+  if (kinds.empty()) return;
+  page +=
+      "<table><tr><th>came from<th class=\"n\">files<th class=\"n\">resumable"
+      "<th class=\"n wide\">tensors<th class=\"n\">bytes</tr>\n";
+  for (const auto& [name, kind] : kinds) {
+    page += fmt::format(
+        "<tr><td>{}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n wide\">{}<td "
+        "class=\"n\">{}</tr>\n",
+        html(name), kind.files, kind.resumable, kind.tensors, format_bytes(kind.bytes));
+  }
+  page += "</table>\n";
 }
 
 }  // namespace
@@ -134,10 +197,13 @@ std::string report_page(std::span<const FileReport> reports, bool plan) {
       "failed</span>.</p>\n",
       reports.size(), counts.migrated, plan ? "would be migrated" : "migrated and verified",
       counts.done_before, counts.skipped, counts.failed > 0 ? "bad" : "ok", counts.failed);
+  add_kinds(page, reports);
+  const fs::path folder = common_folder(reports);
+  if (!folder.empty()) page += fmt::format("<h2>Files below {}</h2>\n", html(folder.native()));
   // Failures first: they are what somebody has to look at.
   for (const bool ok : {false, true}) {
     for (const FileReport& report : reports) {
-      if (report.ok == ok) add_file(page, report, plan);
+      if (report.ok == ok) add_file(page, report, folder, plan);
     }
   }
   return page + "</html>\n";

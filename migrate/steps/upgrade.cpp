@@ -82,6 +82,7 @@ std::string keys_of(const Document& document) {
     }
     if (const auto key = entry.key.if_string()) keys.push_back(printable(*key, 40));
   }
+  if (keys.empty()) return "it holds nothing under a name";
   return fmt::format("its keys: {}", fmt::join(keys, ", "));
 }
 

@@ -198,6 +198,7 @@ TEST_F(Migrate, ReportsAreWritten) {
        (folder_ / "report.json").native()});
   EXPECT_THAT(read_text(page), HasSubstr("&lt;script&gt;.pth"));
   EXPECT_THAT(read_text(page), ::testing::Not(HasSubstr("<script>")));
+  EXPECT_THAT(read_text(page), HasSubstr("<td>lightning, pth-zip<td class=\"n\">1<td"));
   EXPECT_EQ(Json::parse(read_text(folder_ / "report.json")).at("summary").at("failed"), 1);
   EXPECT_EQ(run({folder_.native(), "--report", "x.doc"}).exit_code, 2);
 }
