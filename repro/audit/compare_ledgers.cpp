@@ -1,6 +1,7 @@
 #include "repro/audit/compare_ledgers.h"
 
 #include "ckpt/base/error.h"
+#include "ckpt/base/file.h"
 #include "repro/audit/line_stream.h"
 #include "repro/ledger/reader.h"
 
@@ -12,15 +13,34 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// One side of the comparison: update lines on demand, the last tensors line remembered.
+// The last line before a place in a ledger.
+struct Before {
+  std::uint64_t update = 0;  // 0: only the header is there
+  std::string state;         // that the update left
+  Digest chain;              // after the line
+};
+
+// A line that stands alone; `offset` is where it begins.
+ledger::ParsedLine parsed_line(const fs::path& path, std::uint64_t offset, std::string_view text) {
+  try {
+    return ledger::parse_line(text);
+  } catch (const Error& error) {
+    throw error.at(fmt::format("{}: line {}", path.native(), line_number(path, offset)));
+  }
+}
+
+// One side of the comparison: update lines on demand. Checks what lies behind `before`: each line
+// has to continue the chain and the count, so that a line which was edited, removed or repeated
+// where the runs part is not taken for something that the run did.
 class Side {
  public:
-  Side(const fs::path& path, std::uint64_t offset) : path_(path), stream_(path, offset) {}
+  Side(const fs::path& path, std::uint64_t offset, const Before& before)
+      : path_(path), stream_(path, offset), chain_(before.chain), update_(before.update) {}
 
   // Moves to the next update's line; false at the end.
   bool advance() {
     while (const auto line = stream_.next()) {
-      check_chain(line->text);
+      check(*line);
       if (line->is_tensors) continue;
       update_ = line->update;
       samples_ = line->samples;
@@ -39,35 +59,33 @@ class Side {
   std::string_view content() const {
     return std::string_view(text_).substr(content_begin_, content_size_);
   }
-
-  ledger::UpdateLine parsed() const {
-    try {
-      return ledger::parse_line(text_).update.value();
-    } catch (const Error& error) {
-      throw error.at(fmt::format("{}: byte {}", path_.native(), offset_));
-    }
-  }
+  ledger::UpdateLine parsed() const { return parsed_line(path_, offset_, text_).update.value(); }
 
  private:
   // Only lines behind the common prefix come here, so digesting each is affordable.
-  void check_chain(std::string_view line) {
-    if (chain_) {
-      const auto at = line.rfind("\"prev\":\"");
-      const std::string_view prev = at == std::string_view::npos ? "" : line.substr(at + 8, 64);
-      if (prev != chain_->hex()) {
-        fail(Code::kCorrupt,
-             "{}: byte {}: its 'prev' is not the digest of the line before, which was edited, "
-             "removed or repeated",
-             path_.native(), stream_.offset_bytes());
-      }
+  void check(const Line& line) {
+    const auto at = line.text.rfind("\"prev\":\"");
+    const std::string_view prev = at == std::string_view::npos ? "" : line.text.substr(at + 8, 64);
+    if (prev != chain_.hex()) {
+      refuse(
+          "its 'prev' is not the digest of the line before; that line was edited, removed or "
+          "repeated");
     }
-    chain_ = ledger::chain_of(line);
+    // A ledger may begin at any update: the run's first part may have had none.
+    if (!line.is_tensors && update_ != 0 && line.update != update_ + 1) {
+      refuse(fmt::format("is update {}, {} was expected", line.update, update_ + 1));
+    }
+    chain_ = ledger::chain_of(line.text);
+  }
+  [[noreturn]] void refuse(const std::string& what) const {
+    fail(Code::kCorrupt, "{}: line {}: {}", path_.native(),
+         line_number(path_, stream_.offset_bytes()), what);
   }
 
   fs::path path_;
   LineStream stream_;
-  std::optional<Digest> chain_;
-  std::uint64_t update_ = 0, samples_ = 0, offset_ = 0;
+  Digest chain_;
+  std::uint64_t update_, samples_ = 0, offset_ = 0;
   std::string text_;
   std::size_t content_begin_ = 0, content_size_ = 0;
 };
@@ -88,34 +106,58 @@ Divergence divergence_of(const Side& a, const Side& b) {
   return found;
 }
 
-// The first tensors line at or behind `offset` whose update is at least `update`.
-std::optional<ledger::TensorsLine> tensors_behind(const fs::path& path, std::uint64_t offset,
-                                                  std::uint64_t update) {
-  LineStream stream(path, offset);
-  while (const auto line = stream.next()) {
-    if (line->is_tensors && line->update >= update) return ledger::parse_line(line->text).tensors;
-  }
-  return std::nullopt;
-}
+// A tensors line, and how many samples had been seen there.
+struct Record {
+  std::uint64_t samples;
+  ledger::TensorsLine line;
+};
 
-DifferingTensors differing_tensors(const fs::path& a, const fs::path& b, std::uint64_t offset_a,
-                                   std::uint64_t offset_b, std::uint64_t update) {
+// The tensors lines of a ledger behind an update's line, forward only.
+class Records {
+ public:
+  Records(const fs::path& path, const Side& side)
+      : path_(path), stream_(path, side.offset_bytes()) {}
+
+  // The next one that was written after at least `samples` samples.
+  std::optional<Record> next(std::uint64_t samples) {
+    while (const auto line = stream_.next()) {
+      if (!line->is_tensors) {
+        seen_ = line->samples;
+      } else if (seen_ >= samples) {
+        return Record{seen_,
+                      parsed_line(path_, stream_.offset_bytes(), line->text).tensors.value()};
+      }
+    }
+    return std::nullopt;
+  }
+
+ private:
+  fs::path path_;
+  LineStream stream_;
+  std::uint64_t seen_ = 0;
+};
+
+DifferingTensors differing_tensors(const fs::path& a, const fs::path& b, const Side& side_a,
+                                   const Side& side_b) {
   DifferingTensors result;
-  auto line_a = tensors_behind(a, offset_a, update);
-  auto line_b = tensors_behind(b, offset_b, update);
-  // Recorded at another cadence: go on to an update that both have.
-  while (line_a && line_b && line_a->update != line_b->update) {
-    if (line_a->update < line_b->update) {
-      line_a = tensors_behind(a, offset_a, line_b->update);
+  Records records_a(a, side_a), records_b(b, side_b);
+  auto record_a = records_a.next(side_a.samples());
+  auto record_b = records_b.next(side_b.samples());
+  // Recorded at another cadence: go on to a place that both have.
+  while (record_a && record_b && record_a->samples != record_b->samples) {
+    if (record_a->samples < record_b->samples) {
+      record_a = records_a.next(record_b->samples);
     } else {
-      line_b = tensors_behind(b, offset_b, line_a->update);
+      record_b = records_b.next(record_a->samples);
     }
   }
-  if (!line_a || !line_b) return result;
-  result.update = line_a->update;
-  std::unordered_map<std::string, std::string> others(line_b->digests.begin(),
-                                                      line_b->digests.end());
-  for (const auto& [name, digest] : line_a->digests) {
+  if (!record_a || !record_b) return result;
+  const ledger::TensorsLine& line_a = record_a->line;
+  const ledger::TensorsLine& line_b = record_b->line;
+  result.update = line_a.update;
+  const std::unordered_map<std::string, std::string> others(line_b.digests.begin(),
+                                                            line_b.digests.end());
+  for (const auto& [name, digest] : line_a.digests) {
     const auto other = others.find(name);
     if (other == others.end()) continue;
     ++result.recorded;
@@ -124,52 +166,58 @@ DifferingTensors differing_tensors(const fs::path& a, const fs::path& b, std::ui
   return result;
 }
 
-// The update of the last line of a ledger, 0 when it has none.
-std::uint64_t last_update(const fs::path& path) {
-  const File file = File::open(path);
-  const std::uint64_t size = file.size();
-  // Backwards by growing pieces until a whole line is inside.
-  for (std::uint64_t tail = std::min<std::uint64_t>(size, 64 << 10);;
-       tail = std::min(size, tail * 4)) {
-    std::string text(tail, '\0');
-    file.read(size - tail, std::as_writable_bytes(std::span(text)));
-    const auto end = text.rfind('\n');
-    const auto begin =
-        end == std::string::npos || end == 0 ? std::string::npos : text.rfind('\n', end - 1);
-    if (begin != std::string::npos) {
-      const auto parsed =
-          ledger::parse_line(std::string_view(text).substr(begin + 1, end - begin - 1));
-      return parsed.update ? parsed.update->update : parsed.tensors->update;
-    }
-    if (tail == size || tail > ledger::kLongestLine * 2) return 0;
-  }
-}
-
-// The last update before a place in the ledger, and the state that it left.
-struct Before {
-  std::uint64_t update = 0;
-  std::string state;
-};
-
-// The line that ends at `end`; nothing for the header.
+// The line that ends, with its newline, at `end`; only the header: update 0.
 Before line_before(const fs::path& path, std::uint64_t end) {
   const File file = File::open(path);
+  // Backwards by growing pieces until a whole line is inside.
   for (std::uint64_t tail = std::min<std::uint64_t>(end, 64 << 10);;
        tail = std::min(end, tail * 4)) {
     std::string text(tail, '\0');
     file.read(end - tail, std::as_writable_bytes(std::span(text)));
     const auto begin = text.size() < 2 ? std::string::npos : text.rfind('\n', text.size() - 2);
     if (begin != std::string::npos) {
-      const auto parsed =
-          ledger::parse_line(std::string_view(text).substr(begin + 1, text.size() - begin - 2));
-      if (parsed.update) return {parsed.update->update, parsed.update->param};
+      const std::string_view line =
+          std::string_view(text).substr(begin + 1, text.size() - begin - 2);
+      const std::uint64_t start = end - (text.size() - begin - 1);
+      const auto parsed = parsed_line(path, start, line);
+      if (parsed.update) {
+        return {parsed.update->update, parsed.update->param, ledger::chain_of(line)};
+      }
       // The update's own line stands in front of its tensors.
-      Before before = line_before(path, end - (text.size() - begin - 1));
+      Before before = line_before(path, start);
       before.update = parsed.tensors->update;
+      before.chain = ledger::chain_of(line);
       return before;
     }
-    if (tail == end) return {};
+    if (tail == end) return {0, {}, ledger::chain_of(ledger::kHeaderLine)};
+    if (tail > ledger::kLongestLine * 2) {
+      fail(Code::kCorrupt, "{}: a line of more than {} bytes; this is no ledger", path.native(),
+           ledger::kLongestLine);
+    }
   }
+}
+
+// The update that a ledger begins with, 0 when it has no line.
+std::uint64_t first_update(const fs::path& path) {
+  const auto line = LineStream(path, 0).next();
+  return line ? line->update : 0;
+}
+
+// The update of the last line of a ledger, 0 when it has none. What a crash left behind the last
+// newline does not count.
+std::uint64_t last_update(const fs::path& path) {
+  const File file = File::open(path);
+  std::uint64_t end = file.size();
+  std::string piece(64 << 10, '\0');
+  while (end > 0) {
+    const auto length = static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), end));
+    file.read(end - length, std::as_writable_bytes(std::span(piece)).first(length));
+    const auto newline = std::string_view(piece).substr(0, length).rfind('\n');
+    if (newline != std::string_view::npos)
+      return line_before(path, end - length + newline + 1).update;
+    end -= length;
+  }
+  return 0;
 }
 
 }  // namespace
@@ -198,25 +246,22 @@ LedgerComparison compare_ledgers(const fs::path& a, const fs::path& b) {
   result.updates_b = last_update(b);
   const std::uint64_t common = common_lines_end(a, b);
   const Before before = line_before(a, common);
-  result.same_until = result.compared_updates = before.update;
+  result.same_until = before.update;
+  if (before.update != 0) result.compared_updates = before.update - first_update(a) + 1;
 
-  Side side_a(a, common), side_b(b, common);
+  Side side_a(a, common, before), side_b(b, common, before);
   bool more = side_a.advance() && side_b.advance();
-  const bool both_go_on = more;
-  std::uint64_t aligned = 0;
   std::string state_before = before.state;
   while (more) {
     if (side_a.samples() != side_b.samples()) {
-      result.aligned_by_samples = true;
       more = side_a.samples() < side_b.samples() ? side_a.advance() : side_b.advance();
       continue;
     }
-    ++aligned;
+    result.aligned_by_samples = result.aligned_by_samples || side_a.update() != side_b.update();
     if (side_a.content() != side_b.content()) {
       result.divergence = divergence_of(side_a, side_b);
       result.divergence->state_before = state_before;
-      result.tensors =
-          differing_tensors(a, b, side_a.offset_bytes(), side_b.offset_bytes(), side_a.update());
+      result.tensors = differing_tensors(a, b, side_a, side_b);
       // An edited line differs without its chain differing: look one line further.
       side_a.advance();
       side_b.advance();
@@ -227,9 +272,10 @@ LedgerComparison compare_ledgers(const fs::path& a, const fs::path& b) {
     state_before = state_in(side_a.content());
     more = side_a.advance() && side_b.advance();
   }
-  if (both_go_on && aligned == 0 && result.compared_updates == 0) {
-    fail(Code::kMismatch, "{} and {}: no update after which both had seen as many samples",
-         a.native(), b.native());
+  if (result.compared_updates == 0) {
+    const auto none = [](std::uint64_t updates) { return updates == 0 ? " (no update yet)" : ""; };
+    fail(Code::kMismatch, "{}{} and {}{}: no update after which both had seen as many samples",
+         a.native(), none(result.updates_a), b.native(), none(result.updates_b));
   }
   result.same = true;
   return result;

@@ -56,6 +56,17 @@ struct Ranked {
   std::size_t order = 0;
 };
 
+// A seed stands in the configuration, too: one cause, said once.
+bool said_as_seed(const fingerprint::Difference& difference,
+                  const std::vector<fingerprint::Difference>& all) {
+  constexpr std::string_view kConfiguration = "configuration.";
+  if (!difference.field.starts_with(kConfiguration)) return false;
+  const std::string seed = "seeds." + difference.field.substr(kConfiguration.size());
+  return std::ranges::any_of(all, [&](const fingerprint::Difference& other) {
+    return other.field == seed && other.a == difference.a && other.b == difference.b;
+  });
+}
+
 const Cause* cause_of(std::string_view field) {
   std::string name(field);  // options are written with dashes on a command line
   std::ranges::replace(name, '-', '_');
@@ -161,8 +172,10 @@ std::vector<Explanation> explain(const Divergence& divergence, const Json& finge
   std::vector<Ranked> ranked;
   const bool compared = !fingerprint_a.is_null() && !fingerprint_b.is_null();
   if (compared) {
-    for (const fingerprint::Difference& difference : fingerprint::differences_at(
-             fingerprint_a, divergence.a.update, fingerprint_b, divergence.b.update)) {
+    const auto all = fingerprint::differences_at(fingerprint_a, divergence.a.update, fingerprint_b,
+                                                 divergence.b.update);
+    for (const fingerprint::Difference& difference : all) {
+      if (said_as_seed(difference, all)) continue;
       const Cause* cause = cause_of(difference.field);
       const bool unlikely = difference.influence == fingerprint::Influence::kUnlikely;
       Ranked item;
@@ -197,23 +210,32 @@ std::vector<Explanation> explain(const Divergence& divergence, const Json& finge
 std::string summary(const LedgerComparison& comparison) {
   if (!comparison.divergence) {
     const std::uint64_t shorter = std::min(comparison.updates_a, comparison.updates_b);
-    if (comparison.updates_a == comparison.updates_b)
-      return fmt::format("The same, for all {} updates.", shorter);
-    return fmt::format("The same for {} updates; then only {} goes on, to {}.",
+    const std::string same = comparison.compared_updates == comparison.same_until
+                                 ? fmt::format("for all {} updates", comparison.compared_updates)
+                                 : fmt::format("for all {} updates after which both were recorded",
+                                               comparison.compared_updates);
+    if (comparison.aligned_by_samples || comparison.updates_a == comparison.updates_b)
+      return fmt::format("The same, {}.", same);
+    return fmt::format("The same up to update {}; then only {} goes on, to {}.",
                        comparison.same_until, comparison.updates_a > shorter ? "A" : "B",
                        std::max(comparison.updates_a, comparison.updates_b));
   }
   const Divergence& found = *comparison.divergence;
-  std::string_view what = "the samples of the batch differ";
-  if (found.what == Part::kLoss) what = "the samples have the same ids, the loss differs";
-  if (found.what == Part::kGradient) what = "samples and loss agree, the gradient differs";
-  if (found.what == Part::kParameters)
-    what = "samples, loss and gradient agree, weights or optimizer state differ";
+  std::string_view what = "the update took other samples";
+  if (found.what == Part::kLoss) what = "the same samples gave another loss";
+  if (found.what == Part::kGradient)
+    what = "the same samples gave the same loss, but another gradient";
+  if (found.what == Part::kParameters) {
+    what =
+        "samples, loss and gradient are the same, but the update left other weights or another "
+        "optimizer state";
+  }
   const std::string until = comparison.same_until == 0
                                 ? "Different from the first update on"
                                 : fmt::format("The same up to update {}", comparison.same_until);
-  return fmt::format("{}: at {} (epoch {}, {} samples seen) {}.", until, found.a.update,
-                     found.a.epoch, found.a.samples, what);
+  // Epochs count from 1 for people, as in the names of checkpoints.
+  return fmt::format("{}: at update {} (epoch {}, {} samples seen) {}.", until, found.a.update,
+                     found.a.epoch + 1, found.a.samples, what);
 }
 
 }  // namespace reprise::audit

@@ -36,8 +36,8 @@ bool LineStream::fetch() {
   const std::uint64_t length = at < size_ ? std::min<std::uint64_t>(kPieceBytes, size_ - at) : 0;
   if (length == 0) return false;
   if (buffer_.size() > ledger::kLongestLine) {
-    fail(Code::kCorrupt, "{}: byte {}: a line of more than {} bytes; this is no ledger",
-         file_.path().native(), buffer_offset_, ledger::kLongestLine);
+    fail(Code::kCorrupt, "{}: line {}: a line of more than {} bytes; this is no ledger",
+         file_.path().native(), line_number(file_.path(), buffer_offset_), ledger::kLongestLine);
   }
   const std::size_t old = buffer_.size();
   buffer_.resize(old + length);
@@ -78,8 +78,23 @@ Line LineStream::parse(std::string_view text) const {
       return line;
     }
   }
-  fail(Code::kCorrupt, "{}: byte {}: no line of a ledger: {}", file_.path().native(), line_offset_,
-       printable(text, 80));
+  fail(Code::kCorrupt, "{}: line {}: no line of a ledger: {}", file_.path().native(),
+       line_number(file_.path(), line_offset_), printable(text, 80));
+}
+
+std::uint64_t line_number(const std::filesystem::path& path, std::uint64_t offset_bytes) {
+  const File file = File::open(path);
+  std::string piece(kPieceBytes, '\0');
+  std::uint64_t number = 1;
+  for (std::uint64_t at = 0; at < offset_bytes;) {
+    const auto length =
+        static_cast<std::size_t>(std::min<std::uint64_t>(kPieceBytes, offset_bytes - at));
+    file.read(at, std::as_writable_bytes(std::span(piece)).first(length));
+    number += static_cast<std::uint64_t>(
+        std::count(piece.begin(), piece.begin() + static_cast<std::ptrdiff_t>(length), '\n'));
+    at += length;
+  }
+  return number;
 }
 
 std::uint64_t common_lines_end(const std::filesystem::path& a, const std::filesystem::path& b) {

@@ -23,8 +23,8 @@ struct Line {
   std::string_view content;  // from "batch" up to "prev": everything that is compared
 };
 
-// Streams in pieces of 1 MiB. Errors of next(): kCorrupt, naming the file and the byte
-// at which a line begins that is none of a ledger's.
+// Streams in pieces of 1 MiB. Errors of next(): kCorrupt, naming the file and the line that is none
+// of a ledger's.
 class LineStream {
  public:
   LineStream(const std::filesystem::path& path, std::uint64_t offset_bytes);
@@ -47,6 +47,10 @@ class LineStream {
   std::size_t begin_ = 0;        // of the next line in buffer_
   std::string buffer_;
 };
+
+// The number, from 1, of the line that begins at `offset_bytes`; for messages, since it reads the
+// file up to there.
+std::uint64_t line_number(const std::filesystem::path& path, std::uint64_t offset_bytes);
 
 // Where the last line that two files have in common ends: the bytes before it are
 // equal, line by line. Memory speed; 2 MiB of memory, whatever the length.

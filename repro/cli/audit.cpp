@@ -3,6 +3,7 @@
 #include "repro/audit/compare_ledgers.h"
 #include "repro/audit/explain.h"
 #include "repro/cli/commands.h"
+#include "repro/fingerprint/difference_text.h"
 #include "repro/fingerprint/fingerprint.h"
 
 #include <memory>
@@ -71,21 +72,20 @@ Json json_of(const audit::LedgerComparison& comparison,
   return json;
 }
 
-std::string value_text(const Json& value) {
-  if (value.is_null()) return "(none)";
-  return printable(value.is_string() ? value.get<std::string>() : dump_json(value), 80);
-}
-
 void print(const audit::LedgerComparison& comparison,
            const std::vector<audit::Explanation>& explanations, Io& io) {
   const std::string line = audit::summary(comparison);
   io.print("{}\n", comparison.same ? io.green(line) : io.red(line));
-  if (comparison.aligned_by_samples)
-    io.print("The runs count updates differently; they are compared by samples seen.\n");
+  if (comparison.aligned_by_samples) {
+    io.print(
+        "Their updates take other numbers of samples, so they are compared after as many "
+        "samples.\n");
+  }
   if (comparison.same) return;
   if (comparison.tensors.update != 0) {
-    io.print("Of {} tensors recorded at update {}, {} differ:\n", comparison.tensors.recorded,
-             comparison.tensors.update, comparison.tensors.names.size());
+    io.print("Of the {} tensors that both recorded at update {}, {} differ{}\n",
+             comparison.tensors.recorded, comparison.tensors.update,
+             comparison.tensors.names.size(), comparison.tensors.names.empty() ? "." : ":");
     constexpr std::size_t kShown = 10;
     for (std::size_t i = 0; i < comparison.tensors.names.size() && i < kShown; ++i) {
       io.print("  {}\n", printable(comparison.tensors.names[i]));
@@ -98,12 +98,10 @@ void print(const audit::LedgerComparison& comparison,
   constexpr std::size_t kShown = 5;
   for (std::size_t i = 0; i < explanations.size() && i < kShown; ++i) {
     const audit::Explanation& item = explanations[i];
-    if (item.field.empty()) {
-      io.print("  {}. {}\n", i + 1, item.because);
-    } else {
-      io.print("  {}. {}: {} {} -> {}\n", i + 1, item.because, io.bold(printable(item.field)),
-               value_text(item.a), value_text(item.b));
-    }
+    io.print("  {}. {}\n", i + 1, item.because);
+    if (item.field.empty()) continue;
+    const auto text = fingerprint::text_of(item.field, item.a, item.b);
+    io.print("     {}: {} in A, {} in B\n", io.bold(printable(item.field)), text.a, text.b);
   }
 }
 

@@ -49,11 +49,7 @@ struct Taken {
   snapshot::Snapshot snapshot;
 };
 
-// The snapshot, under a name of its own; nothing when the run already has one of this content.
-std::optional<Taken> take_snapshot(const fingerprint::CodeState& code,
-                                   const CaptureOptions& options, Io& io) {
-  const auto name = fingerprint::name_for_snapshot(options.output, code.tree);
-  if (!name) return std::nullopt;
+snapshot::Options snapshot_options(const CaptureOptions& options, Io& io) {
   snapshot::Options how;
   how.budget_bytes = parse_size("--budget", options.budget);
   how.file_limit_bytes = parse_size("--file-limit", options.file_limit);
@@ -61,10 +57,26 @@ std::optional<Taken> take_snapshot(const fingerprint::CodeState& code,
   how.allow = options.allow;
   how.redact = options.redact;
   how.jobs = io.jobs;
+  return how;
+}
+
+// The snapshot, under a name of its own; nothing when the run already has one of this content.
+std::optional<Taken> take_snapshot(const fingerprint::CodeState& code,
+                                   const std::filesystem::path& run, const snapshot::Options& how,
+                                   Io& io) {
+  const auto name = fingerprint::name_for_snapshot(run, code.tree);
+  if (!name) return std::nullopt;
   Taken out;
   out.name = *name;
-  make_directories(options.output);
-  out.snapshot = snapshot::write(code, options.output / out.name, how);
+  const bool is_new = !std::filesystem::exists(run);
+  make_directories(run);
+  try {
+    out.snapshot = snapshot::write(code, run / out.name, how);
+  } catch (const Error&) {
+    std::error_code ignored;  // a refused capture leaves no folder that looks like a run
+    if (is_new) std::filesystem::remove(run, ignored);
+    throw;
+  }
   for (const snapshot::Finding& finding : out.snapshot.redacted) {
     io.warn("{}:{}: {} redacted in the snapshot", printable(finding.path), finding.line,
             finding.kind);
@@ -154,6 +166,7 @@ void describe_capture(Command& command, CaptureOptions& options) {
 }
 
 Captured capture_into(const CaptureOptions& options, Io& io) {
+  const snapshot::Options how = snapshot_options(options, io);
   fingerprint::Options what;
   what.command = options.command;
   what.environment = options.environment;
@@ -169,7 +182,7 @@ Captured capture_into(const CaptureOptions& options, Io& io) {
   }
   std::optional<Taken> taken;
   if (options.snapshot && captured.code && !captured.code->bare) {
-    taken = take_snapshot(*captured.code, options, io);
+    taken = take_snapshot(*captured.code, options.output, how, io);
   }
   const bool again = std::filesystem::exists(options.output / fingerprint::kFileName);
   fingerprint::Record record;

@@ -3,6 +3,7 @@
 #include "ckpt/base/error.h"
 #include "ckpt/base/json.h"
 #include "repro/fingerprint/difference.h"
+#include "repro/fingerprint/difference_text.h"
 #include "repro/fingerprint/fingerprint.h"
 
 #include <algorithm>
@@ -17,21 +18,6 @@ struct DiffOptions {
   std::filesystem::path b;
 };
 
-std::string text_of(const Json& value) {
-  if (value.is_null()) return "(none)";
-  if (value.is_string()) return value.get<std::string>();
-  return dump_json(value);
-}
-
-// Of two lists, only what the other does not have.
-Json without(const Json& list, const Json& other) {
-  Json out = Json::array();
-  for (const Json& item : list) {
-    if (std::find(other.begin(), other.end(), item) == other.end()) out.push_back(item);
-  }
-  return out;
-}
-
 void print(const std::vector<fingerprint::Difference>& differences, Io& io) {
   std::size_t width = 0;
   for (const auto& difference : differences) width = std::max(width, difference.field.size());
@@ -45,14 +31,9 @@ void print(const std::vector<fingerprint::Difference>& differences, Io& io) {
       if (difference.influence != influence) continue;
       if (first) io.print("{}\n", io.bold(heading));
       first = false;
-      Json a = difference.a;
-      Json b = difference.b;
-      if (a.is_array() && b.is_array() && difference.field != "command") {
-        a = without(difference.a, difference.b);
-        b = without(difference.b, difference.a);
-      }
-      io.print("  {:<{}}  {} -> {}\n", printable(difference.field), width,
-               io.red(printable(text_of(a))), io.green(printable(text_of(b))));
+      const auto text = fingerprint::text_of(difference.field, difference.a, difference.b);
+      io.print("  {:<{}}  {} -> {}\n", printable(difference.field), width, io.red(text.a),
+               io.green(text.b));
     }
   }
 }

@@ -55,7 +55,7 @@ void add_export(CommandLine& app) {
       "With --mlflow, an MLflow tracking directory: mlflow ui --backend-store-uri DIR shows it "
       "(MLflow 3 wants MLFLOW_ALLOW_FILE_STORE=true), mlflow migrate-filestore takes it over. With "
       "--ro-crate, one run as an RO-Crate 1.1. Checkpoints are not copied.");
-  command.positional("RUN...", options->runs, "run directories");
+  command.positional("RUN", options->runs, "run directories");
   command.option("--mlflow", options->mlflow, "add the runs to this tracking directory")
       .placeholder("DIR");
   command.option("--experiment", options->experiment, "MLflow's experiment; reprise otherwise")

@@ -159,11 +159,12 @@ int run(const VerifyOptions& options, Io& io) {
                                     : directory ? check_model(options, *key, io)
                                                 : check_envelope(options, *key);
   bool ok = true;
-  bool corrupt = false;
+  bool corrupt = false, unsupported = false;
   Json list = Json::array();
   for (const Check& found : checks) {
     ok &= found.problem.empty();
     corrupt |= !found.problem.empty() && found.code == Code::kCorrupt;
+    unsupported |= !found.problem.empty() && found.code == Code::kUnsupported;
     list.push_back(
         {{"what", found.what}, {"ok", found.problem.empty()}, {"problem", found.problem}});
     if (!io.json) {
@@ -172,7 +173,8 @@ int run(const VerifyOptions& options, Io& io) {
     }
   }
   if (io.json) io.print_json({{"ok", ok}, {"checks", std::move(list)}});
-  return ok ? 0 : static_cast<int>(corrupt ? Code::kCorrupt : Code::kNo);
+  if (ok) return 0;
+  return static_cast<int>(corrupt ? Code::kCorrupt : unsupported ? Code::kUnsupported : Code::kNo);
 }
 
 }  // namespace
@@ -200,7 +202,8 @@ void add_verify(CommandLine& app) {
                "accept files that were added after signing");
   command.example("repro verify runs/a --key release.pub");
   command.exit_code(1, "verification failed: the output says what does not match");
-  command.exit_code(12, "a signature, fingerprint or snapshot is malformed");
+  command.exit_code(12, "a signature, fingerprint, snapshot, ledger or checkpoint is malformed");
+  command.exit_code(13, "one of them is of a newer version or of another kind");
   command.on_run([options](Io& io) { return run(*options, io); });
 }
 

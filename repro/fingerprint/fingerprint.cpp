@@ -55,6 +55,10 @@ void redact_all(Json& json, std::string_view name) {
   }
 }
 
+// A name that somebody chose (a path, a branch): fit to print, and without what looks like a
+// secret.
+std::string name_of(std::string_view text) { return printable(redact(text), 4096); }
+
 // "--api-key VALUE" is an assignment over two arguments, "--api-key=VALUE" over one.
 Json redacted_command(const std::vector<std::string>& command) {
   Json out = Json::array();
@@ -77,7 +81,7 @@ Json argument_files(const std::vector<std::string>& command, const fs::path& dir
         fs::file_size(path, error) > kArgumentFileLimit || error) {
       continue;
     }
-    out[printable(redact(argument))] = sha256_file(path).hex();
+    out[name_of(argument)] = sha256_file(path).hex();
   }
   return out;
 }
@@ -100,7 +104,7 @@ Json loaded_libraries() {
 Json omissions(const std::vector<Omission>& list) {
   Json out = Json::array();
   for (std::size_t i = 0; i < std::min(list.size(), kListLimit); ++i) {
-    out.push_back({{"path", printable(list[i].path, 4096)}, {"reason", printable(list[i].reason)}});
+    out.push_back({{"path", name_of(list[i].path)}, {"reason", printable(list[i].reason)}});
   }
   if (list.size() > kListLimit) {
     out.push_back(
@@ -115,16 +119,16 @@ Json code_dependency(const CodeState& code) {
   if (!code.tree.empty()) digest["gitTree"] = code.tree;
   Json submodules = Json::object();
   for (const Submodule& submodule : code.submodules) {
-    submodules[printable(submodule.path, 4096)] = {{"url", submodule.url},
-                                                   {"recorded", submodule.recorded},
-                                                   {"commit", submodule.commit},
-                                                   {"dirty", submodule.dirty},
-                                                   {"tree", submodule.tree}};
+    submodules[name_of(submodule.path)] = {{"url", name_of(submodule.url)},
+                                           {"recorded", submodule.recorded},
+                                           {"commit", submodule.commit},
+                                           {"dirty", submodule.dirty},
+                                           {"tree", submodule.tree}};
   }
-  Json annotations = {{"root", printable(code.root.native(), 4096)},
+  Json annotations = {{"root", name_of(code.root.native())},
                       {"commit", code.commit},
-                      {"branch", printable(code.branch)},
-                      {"remote", printable(code.remote)},
+                      {"branch", name_of(code.branch)},
+                      {"remote", name_of(code.remote)},
                       {"dirty", code.dirty},
                       {"tree", code.tree},
                       {"bare", code.bare},
@@ -134,8 +138,8 @@ Json code_dependency(const CodeState& code) {
                       {"submodules", std::move(submodules)}};
   if (!code.omitted.empty()) annotations["left_out_of_patch"] = omissions(code.omitted);
   if (!code.notes.empty()) annotations["notes"] = omissions(code.notes);
-  const std::string place = code.remote.empty() ? "file://" + printable(code.root.native(), 4096)
-                                                : printable(code.remote);
+  const std::string place =
+      code.remote.empty() ? "file://" + name_of(code.root.native()) : name_of(code.remote);
   return {{"name", "code"},
           {"uri", "git+" + place},
           {"digest", std::move(digest)},
@@ -246,15 +250,15 @@ Fingerprint capture(const Options& options) {
   }
   for (const DataDigest& data : options.data) {
     dependencies.push_back(
-        {{"name", "data/" + data.name},
-         {"uri", "file://" + printable(data.path, 4096)},
+        {{"name", "data/" + name_of(data.name)},
+         {"uri", "file://" + name_of(data.path)},
          {"digest", {{"sha256", data.digest.hex()}}},
          {"annotations",
-          {{"path", printable(data.path, 4096)}, {"files", data.files}, {"bytes", data.bytes}}}});
+          {{"path", name_of(data.path)}, {"files", data.files}, {"bytes", data.bytes}}}});
   }
 
   Json external = {{"command", redacted_command(options.command)},
-                   {"directory", printable(directory.native(), 4096)},
+                   {"directory", name_of(directory.native())},
                    {"files", argument_files(options.command, directory)}};
   for (const auto& [key, value] :
        {std::pair{"configuration", &options.configuration}, std::pair{"seeds", &options.seeds},

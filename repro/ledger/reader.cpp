@@ -66,8 +66,10 @@ std::optional<ParsedLine> Reader::next() {
         "repeated");
   }
   if (parsed.update) {
-    if (parsed.update->update != last_update_ + 1) {
-      refuse(fmt::format("is update {}, {} was expected", parsed.update->update, last_update_ + 1));
+    // A ledger may begin at any update: the run's first part may have had none.
+    const std::uint64_t expected = last_update_ + 1;
+    if (parsed.update->update != expected && (last_update_ != 0 || parsed.update->update == 0)) {
+      refuse(fmt::format("is update {}, {} was expected", parsed.update->update, expected));
     }
     last_update_ = parsed.update->update;
     last_was_tensors_ = false;

@@ -76,13 +76,22 @@ std::string data_of(const std::vector<Curve>& curves) {
   return data;
 }
 
+// Lines that the legend takes below a picture of about 110 characters.
+std::size_t legend_lines(const std::vector<Curve>& curves) {
+  std::size_t characters = 0;
+  for (const Curve& curve : curves) characters += curve.label.size() + 12;
+  return characters / 110 + 1;
+}
+
 std::string script_of(const Picture& picture, bool svg) {
   std::string script = fmt::format(
       "set terminal {} noenhanced size 1000,600 font 'Sans,11' background '#ffffff'\n"
       "set output 'picture'\nset title {}\nset xlabel {}\nset grid ytics lt 1 lw 0.5 lc rgb "
       "'#dddddd'\n"
-      "set key outside bottom center horizontal\nset format x '%.10g'\n",
-      svg ? "svg" : "pngcairo", in_quotes(picture.title), in_quotes(picture.x_title));
+      "set key at screen 0.5, screen 0.03 center bottom horizontal\nset bmargin {}\n"
+      "set format x '%.10g'\n",
+      svg ? "svg" : "pngcairo", in_quotes(picture.title), in_quotes(picture.x_title),
+      legend_lines(picture.curves) + 5);
   std::set<double> epochs;
   for (const Curve& curve : picture.curves) epochs.insert(curve.epochs.begin(), curve.epochs.end());
   const std::size_t step = epochs.size() / kMostEpochLines + 1;

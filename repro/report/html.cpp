@@ -79,12 +79,14 @@ svg .edge{fill:none;stroke:var(--soft);stroke-width:1.3}svg .name{fill:var(--ink
 .legend span{display:inline-block;margin-right:1rem;overflow-wrap:anywhere}
 .legend svg{width:26px;height:10px;margin-right:.35rem;vertical-align:middle}
 details{margin:.4rem 0}summary{cursor:pointer;padding:.3rem 0}
-@media (max-width:600px){body{padding:.7rem;font-size:14px}th,td{padding-right:.5rem}}
+@media (max-width:600px){body{padding:.7rem;font-size:14px}th,td{padding-right:.5rem}
+thead th,th.n{white-space:normal}ol{padding-left:1.4rem}}
 @media print{:root{color-scheme:light;--paper:#fff;--ink:#000;--soft:#444;--line:#ccc;--card:#fff;
 --good:#12812a;--bad:#c62828;--epoch:#e05050;--c0:#0072b2;--c1:#c77700;--c2:#8e44ad;--c3:#795548;
 --c4:#b8568f;--c5:#2a9fd6;--c6:#666;--c7:#8a7a00}
 body{max-width:none;padding:0;font-size:10.5pt}nav{display:none}.wide{overflow:visible}
 h2,h3{break-after:avoid}tr{break-inside:avoid}
+details{font-size:7.5pt;line-height:1.25}details th,details td{padding-top:.05rem;padding-bottom:.05rem}
 details::details-content{content-visibility:visible;block-size:auto}}
 )css";
 }

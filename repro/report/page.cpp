@@ -77,7 +77,12 @@ std::vector<RowOf> summary_rows(const PageContent& content) {
   add("batch size", [](const RunRecord& run) { return or_dash(configured(run, "batch-size")); });
   add("learning rate", [](const RunRecord& run) { return or_dash(configured(run, "lr")); });
   add("seed", [](const RunRecord& run) { return or_dash(configured(run, "seed")); });
-  add("started", [](const RunRecord& run) { return or_dash(run.info.started); });
+  add("started", [](const RunRecord& run) {
+    std::string text = run.info.started;  // 2026-11-21T09:00:00Z
+    std::ranges::replace(text, 'T', ' ');
+    if (text.ends_with('Z')) text.replace(text.size() - 1, 1, " UTC");
+    return or_dash(text);
+  });
   add("host", [](const RunRecord& run) { return or_dash(run.info.host); });
   add("directory",
       [](const RunRecord& run) { return "<code>" + html(run.path.native()) + "</code>"; });

@@ -1,4 +1,5 @@
 // The sections of the page that are about facts: environment, ledgers, differences.
+#include "repro/fingerprint/difference_text.h"
 #include "repro/fingerprint/fingerprint.h"
 #include "repro/report/html.h"
 #include "repro/report/page.h"
@@ -13,9 +14,10 @@ namespace {
 
 constexpr std::size_t kMostFields = 2000;
 constexpr std::size_t kMostDifferences = 300;
+constexpr std::size_t kMostTensors = 6;
+constexpr std::size_t kLongest = 600;  // of a value
 
 std::string text_of(const Json& value) {
-  constexpr std::size_t kLongest = 600;
   if (value.is_null()) return "-";
   if (value.is_string()) return html(value.get_ref<const std::string&>(), kLongest);
   // A command line or a list of names reads better without JSON's marks.
@@ -28,6 +30,14 @@ std::string text_of(const Json& value) {
     if (words.size() > kLongest) break;
   }
   return html(words, kLongest);
+}
+
+// Of a main field: bytes are counted for programs.
+std::string cell_of(std::string_view name, const Json& value) {
+  if (name.ends_with("_bytes") && value.is_number_unsigned()) {
+    return fmt::format("{:.1f} GiB", value.get<double>() / static_cast<double>(1u << 30));
+  }
+  return text_of(value);
 }
 
 // A dotted name that may be broken behind its dots.
@@ -105,7 +115,7 @@ std::string main_fields(const std::vector<RunRecord>& runs, const std::vector<Js
       flatten(tree, "", all);
       const auto at = std::ranges::find(all, name, &Field::name);
       known = known || at != all.end();
-      cells += "<td>" + (at == all.end() ? "-" : text_of(*at->value)) + "</td>";
+      cells += "<td>" + (at == all.end() ? "-" : cell_of(name, *at->value)) + "</td>";
     }
     if (known) out += "<tr><th scope=\"row\">" + field_name(name) + "</th>" + cells + "</tr>";
   }
@@ -119,17 +129,19 @@ std::string findings_of(const Health& health) {
   return out;
 }
 
-std::string differing_fields(const Comparison& comparison) {
+std::string differing_fields(const Comparison& comparison, const std::vector<RunRecord>& runs) {
   if (comparison.fields.empty()) {
     return "<p class=\"soft\">No difference between fingerprints is known.</p>";
   }
-  std::string out =
-      "<div class=\"wide\"><table><thead><tr><th>field</th><th>first</th><th>this "
-      "one</th><th>changes bits</th></tr></thead><tbody>";
+  std::string out = fmt::format(
+      "<div class=\"wide\"><table><thead><tr><th>field</th><th>{} (A)</th><th>{} (B)</th>"
+      "<th>changes bits</th></tr></thead><tbody>",
+      html(runs[comparison.a].label), html(runs[comparison.b].label));
   for (std::size_t i = 0; i < comparison.fields.size() && i < kMostDifferences; ++i) {
     const fingerprint::Difference& one = comparison.fields[i];
-    out += "<tr><th scope=\"row\">" + field_name(one.field) + "</th><td>" + text_of(one.a) +
-           "</td><td>" + text_of(one.b) + "</td><td>" +
+    const auto text = fingerprint::text_of(one.field, one.a, one.b);
+    out += "<tr><th scope=\"row\">" + field_name(one.field) + "</th><td>" + html(text.a, kLongest) +
+           "</td><td>" + html(text.b, kLongest) + "</td><td>" +
            html(fingerprint::to_string(one.influence)) + "</td></tr>";
   }
   out += "</tbody></table></div>";
@@ -149,13 +161,22 @@ std::string parting_of(const Comparison& comparison) {
       fmt::format("<p class=\"{}\"><b>{}</b></p>", comparison.ledgers->same ? "good" : "bad",
                   html(audit::summary(*comparison.ledgers), 600));
   if (comparison.explanations.empty()) return out;
+  if (const auto& tensors = comparison.ledgers->tensors; tensors.update != 0) {
+    out += fmt::format("<p>Of the {} tensors that both recorded at update {}, {} differ{}",
+                       tensors.recorded, tensors.update, tensors.names.size(),
+                       tensors.names.empty() ? "" : ": ");
+    for (std::size_t i = 0; i < tensors.names.size() && i < kMostTensors; ++i)
+      out += (i > 0 ? ", <code>" : "<code>") + html(tensors.names[i]) + "</code>";
+    out += tensors.names.size() > kMostTensors ? " and more.</p>" : ".</p>";
+  }
   out += "<p>Likely because:</p><ol>";
   for (std::size_t i = 0; i < comparison.explanations.size() && i < 5; ++i) {
     const audit::Explanation& item = comparison.explanations[i];
     out += "<li>" + html(item.because, 600);
     if (!item.field.empty()) {
-      out += ": <code>" + html(item.field) + "</code> " + text_of(item.a) + " &rarr; " +
-             text_of(item.b);
+      const auto text = fingerprint::text_of(item.field, item.a, item.b);
+      out += "<br><code>" + html(item.field) + "</code>: " + html(text.a, kLongest) + " in A, " +
+             html(text.b, kLongest) + " in B";
     }
     out += "</li>";
   }
@@ -214,9 +235,9 @@ std::string differences_section(const PageContent& content) {
   if (content.comparisons.empty()) return {};
   std::string out = "<section id=\"differences\"><h2>Differences</h2>";
   for (const Comparison& comparison : content.comparisons) {
-    out += fmt::format("<h3>{} and {}</h3>", html(content.runs[comparison.a].label),
+    out += fmt::format("<h3>{} (A) and {} (B)</h3>", html(content.runs[comparison.a].label),
                        html(content.runs[comparison.b].label));
-    out += parting_of(comparison) + differing_fields(comparison);
+    out += parting_of(comparison) + differing_fields(comparison, content.runs);
   }
   return out + "</section>";
 }

@@ -137,11 +137,82 @@ TEST_F(CompareLedgers, OtherBatchSizesAreAlignedBySamples) {
   EXPECT_THROW(odd(), Error);
 }
 
-TEST_F(CompareLedgers, EditedLineIsCorruptNotADivergence) {
+TEST_F(CompareLedgers, TensorsOfOtherBatchSizesAreComparedAfterAsManySamples) {
+  const auto a = write("a", 100, {}, 5, 64);
+  const auto change = [](auto& line) { line.param = digest(5); };
+  const auto result = compare_ledgers(a, write("b", 200, from(30, change), 7, 32));
+  ASSERT_TRUE(result.divergence);
+  EXPECT_EQ(result.divergence->a.update, 15u);
+  EXPECT_EQ(result.divergence->b.update, 30u);
+  EXPECT_EQ(result.tensors.update, 35u) << "70 updates of 32 samples";
+  EXPECT_THAT(result.tensors.names, ElementsAre("trained"));
+}
+
+TEST_F(CompareLedgers, ALedgerThatBeginsLaterIsComparedFromThere) {
+  const auto b = folder_ / "b";
+  ledger::Writer writer = ledger::Writer::create(b);
+  for (std::uint64_t i = 41; i <= 100; ++i) writer.append(line_of(i));
+  const auto result = compare_ledgers(write("a", 100), b);
+  EXPECT_TRUE(result.same);
+  EXPECT_EQ(result.compared_updates, 60u);
+  EXPECT_FALSE(result.aligned_by_samples);
+  EXPECT_THAT(summary(result), HasSubstr("all 60 updates after which both were recorded"));
+}
+
+TEST_F(CompareLedgers, WithoutACommonUpdateThereIsNoAnswer) {
+  const auto empty = write("empty", 0);
+  for (const auto& [a, b] : {std::pair{empty, empty}, std::pair{write("a", 5), empty}}) {
+    try {
+      compare_ledgers(a, b);
+      FAIL() << "nothing was thrown";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), Code::kMismatch);
+      EXPECT_THAT(error.what(), HasSubstr("no update yet"));
+    }
+  }
+}
+
+// Damage where two runs part is no difference between them. Line 51 is update 50.
+TEST_F(CompareLedgers, EditedMissingAndRepeatedLinesAreNamedAndNoDivergence) {
   const auto a = write("a", 100);
+  const std::string good = read_text(a);
+  const auto begin = good.find("{\"update\":50,");
+  const std::string line = good.substr(begin, good.find('\n', begin) + 1 - begin);
+  std::string edited = good;
+  edited[good.find("\"param\":\"", begin) + 9] = 'f';
+  std::string renumbered = good;
+  renumbered[begin + 10] = '9';
+  const struct {
+    const char* name;
+    std::string text;
+    const char* says;
+  } cases[] = {
+      {"edited", edited, "line 52: its 'prev' is not the digest"},
+      {"missing", std::string(good).erase(begin, line.size()), "line 51: its 'prev' is not"},
+      {"repeated", std::string(good).insert(begin, line), "line 52: its 'prev' is not"},
+      {"renumbered", renumbered, "line 51: is update 90, 50 was expected"},
+      {"foreign", std::string(good).insert(begin, "hello\n"), "line 51: no line of a ledger"},
+      {"binary", std::string(good).insert(begin, std::string("\0\xff\n", 3)), "line 51: no line"},
+  };
+  for (const auto& one : cases) {
+    const auto b = folder_ / one.name;
+    write_text(b, one.text);
+    for (const auto& [first, second] : {std::pair{a, b}, std::pair{b, a}}) {
+      try {
+        compare_ledgers(first, second);
+        ADD_FAILURE() << one.name << ": nothing was thrown";
+      } catch (const Error& error) {
+        EXPECT_EQ(error.code(), Code::kCorrupt) << one.name;
+        EXPECT_THAT(error.what(), HasSubstr(b.native() + ": " + one.says));
+      }
+    }
+  }
+}
+
+TEST_F(CompareLedgers, ADamagedLastLineIsNamed) {
+  const auto a = write("a", 20);
   std::string text = read_text(a);
-  const auto at = text.find("\"samples\":3200,");
-  text[text.find("\"param\":\"", at) + 9] = 'f';
+  text[text.rfind("\"rng\":\"") + 7] = 'x';
   const auto b = folder_ / "b";
   write_text(b, text);
   try {
@@ -149,7 +220,7 @@ TEST_F(CompareLedgers, EditedLineIsCorruptNotADivergence) {
     FAIL() << "nothing was thrown";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), Code::kCorrupt);
-    EXPECT_THAT(error.what(), HasSubstr("edited"));
+    EXPECT_THAT(error.what(), HasSubstr(b.native() + ": line 21: "));
   }
 }
 

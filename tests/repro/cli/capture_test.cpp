@@ -5,6 +5,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 namespace reprise {
 namespace {
@@ -77,7 +78,7 @@ TEST(Capture, SecretsReachNoFile) {
   const Outcome refused = repro(scratch.path(), "capture -o run");
   EXPECT_EQ(refused.code, 1);
   EXPECT_THAT(refused.out, HasSubstr(".env:1"));
-  EXPECT_FALSE(fs::exists(scratch / "run/fingerprint.json"));
+  EXPECT_FALSE(fs::exists(scratch / "run"));
 
   const Outcome outcome =
       shell(scratch.path(), "TORCH_TOKEN=" + token + " MY_PASSWORD=" + password + " " + kRepro +
@@ -103,6 +104,105 @@ TEST(Capture, ATwoGigabyteUntrackedFileIsRefusedByNameAndCanBeLeftOut) {
   EXPECT_EQ(outcome.code, 0) << outcome.out;
   EXPECT_THAT(get(scratch / "run/fingerprint.json"), HasSubstr("\"excluded\""));
 }
+
+TEST(Capture, ASecretInAnUntrackedFileIsRefusedRedactedOrAllowed) {
+  const Scratch scratch;
+  make_repository(scratch.path());
+  const std::string token = std::string("ghp_") + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8";
+  put(scratch / ".env", "# of the lab\nGITHUB_TOKEN=" + token + "\n");
+  const Outcome refused = repro(scratch.path(), "capture -o refused");
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_THAT(refused.out, HasSubstr(".env:2 (a GitHub token)"));
+  EXPECT_THAT(refused.out, HasSubstr("--redact"));
+  EXPECT_THAT(refused.out, HasSubstr("--allow"));
+
+  EXPECT_EQ(repro(scratch.path(), "capture -o redacted --redact").code, 0);
+  EXPECT_EQ(must(scratch.path(), "grep -rl " + token + " redacted || true"), "");
+  EXPECT_EQ(repro(scratch.path(), "restore redacted r").code, 0);
+  EXPECT_EQ(get(scratch / "r/.env"), "# of the lab\nGITHUB_TOKEN=[redacted: a GitHub token]\n");
+
+  EXPECT_EQ(repro(scratch.path(), "capture -o other --allow .env:1").code, 1) << "another line";
+  EXPECT_EQ(repro(scratch.path(), "capture -o allowed --allow .env:2").code, 0);
+  EXPECT_EQ(repro(scratch.path(), "restore allowed a").code, 0);
+  EXPECT_EQ(get(scratch / "a/.env"), get(scratch / ".env"));
+}
+
+TEST(Capture, SecretsInNamesOfPlacesReachNoFile) {
+  const Scratch scratch;
+  const std::string token = std::string("ghp_") + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8";
+  const fs::path place = scratch / token;
+  make_repository(place);
+  put(place / "data/x", "1");
+  must(place, "git checkout -q -b " + token + " && echo data > .git/info/exclude");
+  const Outcome outcome =
+      repro(place, "capture --no-snapshot -o ../run --data train=data --data " + token + "=data");
+  EXPECT_EQ(outcome.code, 0) << outcome.out;
+  EXPECT_THAT(get(scratch / "run/fingerprint.json"), Not(HasSubstr(token)));
+}
+
+TEST(Capture, SizesOfTheBudget) {
+  const Scratch scratch;
+  make_repository(scratch.path());
+  must(scratch.path(), "head -c 300000 /dev/zero > a.bin; head -c 200000 /dev/zero > b.bin");
+  const Outcome over = repro(scratch.path(), "capture -o run --budget 400kB");
+  EXPECT_EQ(over.code, 1);
+  EXPECT_THAT(over.out, HasSubstr("a.bin"));
+  EXPECT_EQ(repro(scratch.path(), "capture -o run --file-limit 0.25MB").code, 1);
+  const Outcome bad = repro(scratch.path(), "capture -o run --budget 4kilo");
+  EXPECT_EQ(bad.code, 2);
+  EXPECT_THAT(bad.out, HasSubstr("--budget: '4kilo' is no size"));
+  EXPECT_FALSE(fs::exists(scratch / "run"));
+  EXPECT_EQ(repro(scratch.path(), "capture -o run --budget 1MiB").code, 0);
+}
+
+// What people have beside a plain repository: each is captured, restored, and is what git says.
+class OddRepository : public testing::TestWithParam<std::pair<const char*, const char*>> {};
+
+TEST_P(OddRepository, IsCapturedAndRestored) {
+  const std::string kind = GetParam().first;
+  if (kind == "OfAnotherOwner" && geteuid() != 0) GTEST_SKIP() << "needs root to give files away";
+  const Scratch scratch;
+  put(scratch / "inner/model.py", "depth = 3\n");
+  must(scratch / "inner", "git init -q && git add -A && git commit -qm inner");
+  if (kind != "NoCommitsYet") make_repository(scratch / "repo");
+  fs::create_directories(scratch / "repo");
+  must(scratch / "repo", GetParam().second);
+  const fs::path place = fs::exists(scratch / "side") ? scratch / "side" : scratch / "repo";
+  put(place / "untracked.py", "x = 1\n");
+
+  const Outcome captured = repro(place, "capture -q --json -o ../run");
+  ASSERT_EQ(captured.code, 0) << captured.out;
+  const std::string json = captured.out.substr(captured.out.find("{\n"));
+  const std::string tree = parse_json(json)["tree"].get<std::string>();
+  EXPECT_EQ(repro(scratch.path(), "verify run").code, 0);
+  ASSERT_EQ(repro(scratch.path(), "restore run out").code, 0);
+  must(scratch.path(), "chown -R $(id -u):$(id -g) repo");
+  EXPECT_EQ(git_tree_of(place), tree);
+  must(scratch / "out", "git init -q");
+  if (kind != "Submodule") {
+    EXPECT_EQ(git_tree_of(scratch / "out"), tree);
+  }
+  // Another run of it has an equal fingerprint.
+  ASSERT_EQ(repro(place, "capture -q -o ../again >/dev/null").code, 0);
+  if (kind != "OfAnotherOwner") {
+    EXPECT_EQ(repro(scratch.path(), "diff run again").code, 0);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Kinds, OddRepository,
+    testing::Values(std::pair{"NameWithNewline", "echo a > \"$(printf 'new\\nline.py')\""},
+                    std::pair{"NameOfInvalidUtf8", "echo a > \"$(printf 'latin-\\351.py')\""},
+                    std::pair{"Submodule",
+                              "git -c protocol.file.allow=always submodule --quiet add ../inner "
+                              "sub && git commit -qm sub"},
+                    std::pair{"LinkedWorktree", "git worktree add -q ../side -b side"},
+                    std::pair{"DetachedHead", "git checkout -q --detach"},
+                    std::pair{"NoCommitsYet", "git init -q -b trunk"},
+                    std::pair{"OfAnotherOwner", "chown -R 12345:12345 ."},
+                    std::pair{"EmptyDirectoryAndLinks",
+                              "mkdir empty && ln -s train.py l && ln -s nowhere n"}),
+    [](const auto& parameter) { return std::string(parameter.param.first); });
 
 TEST(Run, PassesExitCodeThroughAndRecordsIt) {
   const Scratch scratch;
@@ -229,6 +329,12 @@ TEST(Diff, BadFingerprintsAreNamed) {
   const Outcome newer = with("urn:reprise:run:v1", "urn:reprise:run:v2");
   EXPECT_EQ(newer.code, 13);
   EXPECT_THAT(newer.out, HasSubstr("newer version"));
+  must(scratch.path(), "mkdir b && cp b.json b/fingerprint.json");
+  for (const char* command : {"verify b", "restore b out", "run -o b -- true", "capture -o b"}) {
+    const Outcome outcome = repro(scratch.path(), command);
+    EXPECT_EQ(outcome.code, 13) << command;
+    EXPECT_THAT(outcome.out, HasSubstr("newer version")) << command;
+  }
   EXPECT_EQ(with("in-toto.io/Statement/v1", "in-toto.io/Statement/v2").code, 13);
   EXPECT_EQ(with("\"predicate\"", "\"other\"").code, 12);
   EXPECT_EQ(with("\"resolvedDependencies\": []", "\"resolvedDependencies\": [1]").code, 12);

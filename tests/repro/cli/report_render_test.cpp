@@ -105,5 +105,29 @@ TEST_F(ReportInABrowser, FitsAPhone) {
   EXPECT_THAT(dom, HasSubstr("<title>is 360 of 360</title>"));
 }
 
+// The rules for paper, applied on a screen: what unfolds on a click is there, links within the page
+// are not, and a reader who likes it dark still prints black on white.
+TEST_F(ReportInABrowser, IsReadOnPaper) {
+  must(scratch_.path(), std::string("mkdir -p code && cd code && git init -q && ") +
+                            REPRISE_BIN_REPRO + " capture -q -o ../a >/dev/null && cd .. && " +
+                            REPRISE_BIN_REPRO + " report a '<b>' -o r.html");
+  put(scratch_ / "paper.html",
+      "<iframe id=f src=r.html width=700 height=700></iframe><script>onload=()=>{"
+      "const d=f.contentDocument,w=f.contentWindow;"
+      "for(const r of d.styleSheets[0].cssRules)"
+      "if(r.media&&r.media.mediaText==='print')r.media.mediaText='all';"
+      "const last=[...d.querySelectorAll('details tr')].at(-1);"
+      "document.title=[w.getComputedStyle(d.querySelector('nav')).display,"
+      "w.getComputedStyle(d.body).backgroundColor,w.getComputedStyle(d.body).color,"
+      "last.getBoundingClientRect().height>5,d.documentElement.scrollWidth].join('; ')}</script>");
+  for (const char* scheme : {"", "--blink-settings=preferredColorScheme=0 "}) {
+    const std::string dom =
+        chromium(std::string(scheme) + "--allow-file-access-from-files --dump-dom", "paper.html");
+    EXPECT_THAT(dom, HasSubstr("<title>none; rgb(255, 255, 255); rgb(0, 0, 0); true; 700</title>"));
+  }
+  chromium("--no-pdf-header-footer --print-to-pdf=paper.pdf");
+  EXPECT_THAT(testing_shell::get(scratch_ / "paper.pdf"), testing::StartsWith("%PDF-"));
+}
+
 }  // namespace
 }  // namespace reprise

@@ -117,16 +117,40 @@ TEST_F(LedgerWriter, EditedMissingAndRepeatedLinesBreakTheChain) {
     for (int i = 0; i < n; ++i) begin = good.find('\n', begin) + 1;
     return std::pair(begin, good.find('\n', begin) + 1 - begin);
   };
+  // The line of the file at which the chain does not hold any more.
+  const auto expect_broken = [&](const std::string& ledger, const std::string& says) {
+    replace(ledger);
+    try {
+      read_all();
+      ADD_FAILURE() << says;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), Code::kCorrupt);
+      EXPECT_NE(std::string(error.what()).find(says), std::string::npos) << error.what();
+    }
+  };
+  const std::string broken = ": its 'prev' is not the digest of the line before";
   std::string edited = good;
   edited[good.find(":64,") + 2] = '5';
-  replace(edited);
-  EXPECT_EQ(code_of([&] { read_all(); }), Code::kCorrupt);
+  expect_broken(edited, "line 3" + broken);
 
   const auto [begin, length] = line(3);
-  replace(std::string(good).erase(begin, length));
-  EXPECT_EQ(code_of([&] { read_all(); }), Code::kCorrupt);
-  replace(std::string(good).insert(begin, good.substr(begin, length)));
-  EXPECT_EQ(code_of([&] { read_all(); }), Code::kCorrupt);
+  expect_broken(std::string(good).erase(begin, length), "line 4" + broken);
+  expect_broken(std::string(good).insert(begin, good.substr(begin, length)), "line 5" + broken);
+  const auto [first, first_length] = line(1);
+  expect_broken(std::string(good).erase(first, first_length), "line 2" + broken);
+  std::string renumbered = good;
+  renumbered[begin + 10] = '7';
+  expect_broken(renumbered, "line 4: is update 7, 3 was expected");
+}
+
+// A run may be resumed with a ledger that it did not have before.
+TEST_F(LedgerWriter, ALedgerMayBeginAtAnyUpdate) {
+  Writer writer = Writer::create(path_);
+  for (std::uint64_t i = 9; i <= 11; ++i) writer.append(line_of(i));
+  const Digest chain = writer.chain();
+  EXPECT_EQ(read_all(), 3u);
+  EXPECT_EQ(Writer::reopen(path_, 11, chain).last_update(), 11u);
+  EXPECT_EQ(code_of([&] { Writer::reopen(path_, 5, chain); }), Code::kMismatch);
 }
 
 TEST_F(LedgerWriter, EveryFlippedBitBeforeTheLastLineIsFound) {
