@@ -92,7 +92,7 @@ show train "${tiny[@]}" --work-dir one-image-changed
 expect 1 repro audit all-images one-image-changed
 repro audit --json all-images one-image-changed >audit.json || true
 grep -q '"data.train.sha256"' audit.json || surprise "audit did not name the training data"
-say "named: the data sets hold other files"
+say "named: the training data are not the same"
 
 step "Train a stretch of the first run again, and compare every line of its ledger"
 show repro replay whole --from '<ep2>' --updates 4

@@ -217,6 +217,34 @@ struct Desk {
   std::unique_ptr<RunLedger> ledger;
 };
 
+FingerprintFacts fingerprint_facts(const StartPoint& start, const DataFacts& facts,
+                                   const Rank& rank, std::uint64_t update,
+                                   const std::string& state) {
+  return {start.config,
+          facts,
+          rank.device,
+          start.resumed   ? start.resumed->path.string()
+          : start.adopted ? start.adopted->path.string()
+                          : "",
+          update,
+          state,
+          rank.pool.threads(),
+          rank.communicator->rank(),
+          rank.communicator->world()};
+}
+
+// The run directory, which the first rank alone knows, on all of them.
+std::filesystem::path shared_directory(const std::optional<Desk>& desk,
+                                       engine::Communicator& communicator) {
+  std::string path =
+      desk ? std::filesystem::absolute(desk->run.directory.path()).native() : std::string();
+  std::uint64_t size = path.size();
+  communicator.broadcast(std::as_writable_bytes(std::span(&size, 1)), 0);
+  path.resize(size);
+  communicator.broadcast(std::as_writable_bytes(std::span(path)), 0);
+  return path;
+}
+
 std::string run_name(const Config& config, const OpenedRun& run) {
   if (!config.name.empty()) return config.name;
   return std::filesystem::absolute(run.directory.path()).lexically_normal().filename().string();
@@ -238,12 +266,7 @@ Desk::Desk(const StartPoint& start, const DataFacts& facts, const Rank& rank, Le
   log.info(fmt::format("data: {}: {} samples, digest {}...", start.config.data, facts.train_samples,
                        facts.train_digest.substr(0, 12)));
   fingerprint.emplace(run.directory.path(),
-                      FingerprintFacts{start.config, facts, rank.device,
-                                       start.resumed   ? start.resumed->path.string()
-                                       : start.adopted ? start.adopted->path.string()
-                                                       : "",
-                                       learner.progress.update, state, rank.pool.threads()},
-                      log);
+                      fingerprint_facts(start, facts, rank, learner.progress.update, state), &log);
   ledger = open_ledger(start, run, log, rank.pool.threads());
 }
 
@@ -360,6 +383,13 @@ int run_rank(StartPoint& start, const Rank& rank, const StopRequest& stop, Io& i
     }
     frame.fingerprint = desk->fingerprint->digest();
   }
+  // A further rank writes its record behind the first one's, where it sees the same folder.
+  std::optional<RunFingerprint> further;
+  if (const auto run = shared_directory(desk, *rank.communicator);
+      !desk && std::filesystem::is_directory(run)) {
+    further.emplace(run, fingerprint_facts(start, facts, rank, learner.progress.update, state),
+                    nullptr);
+  }
 
   LoopResult result;
   try {
@@ -387,10 +417,12 @@ int run_rank(StartPoint& start, const Rank& rank, const StopRequest& stop, Io& i
       desk->log.end(false);
       desk->fingerprint->finish(error.exit_code());
     }
+    if (further) further->finish(error.exit_code());
     throw;
   }
   const bool stopped = result.ending == Ending::kStopped;
   const int code = stopped ? static_cast<int>(Code::kStopped) : 0;
+  if (further) further->finish(code);
   if (!desk) {
     // A launcher may end the others when one has left (srun --kill-on-bad-exit): the first process
     // has to have written everything, and have asked for the queue, by then.

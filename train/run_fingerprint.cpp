@@ -47,7 +47,7 @@ std::vector<std::string> own_command() {
 }
 
 RunFingerprint::RunFingerprint(const std::filesystem::path& run, const FingerprintFacts& facts,
-                               RunLog& log)
+                               RunLog* log)
     : run_(run) {
   const Config& config = facts.config;
   fingerprint::Options options;
@@ -65,19 +65,24 @@ RunFingerprint::RunFingerprint(const std::filesystem::path& run, const Fingerpri
                                        config.val_data.empty() ? config.data : config.val_data,
                                        facts.facts.val_samples, facts.facts.val_digest));
   }
+  options.code = facts.rank == 0;
   options.code_options.leave_out.push_back(run);
   const fingerprint::Fingerprint captured = fingerprint::capture(options);
   digest_ = fingerprint::digest(captured.statement);
 
   fingerprint::Record record;
+  record.rank = facts.rank;
+  record.world_size = facts.world;
+  if (facts.rank != 0) record.kind = "process";
   if (!facts.resumed_from.empty()) {
-    record.kind = "resume";
+    if (facts.rank == 0) record.kind = "resume";
     record.details["resumed_from"] = facts.resumed_from;
   }
   record.details["from_update"] = facts.from_update;
-  record.details["state"] = facts.state;
+  if (facts.rank == 0) record.details["state"] = facts.state;
   id_ = fingerprint::record(run, captured, record);
-  if (captured.code && !captured.code->bare) write_snapshot(run, *captured.code, log);
+  if (log != nullptr && captured.code && !captured.code->bare)
+    write_snapshot(run, *captured.code, *log);
 }
 
 void RunFingerprint::finish(int exit_code) {

@@ -25,19 +25,21 @@ struct FingerprintFacts {
   c10::Device device;
   std::string resumed_from;  // empty: a new run
   std::uint64_t from_update = 0;
-  std::string state;  // digest of what the first update starts from
+  std::string state;  // digest of what the first update starts from; the first rank's alone
   unsigned threads = 1;
+  int rank = 0;
+  int world = 1;
 };
 
 // One record of this process, from its start to its end. Destroyed without finish(), the record
 // has no end: the process died.
 class RunFingerprint {
  public:
-  // Captures and records. Also writes a snapshot of the working copy that it runs in, if it is one
-  // and the run has none of that content; a snapshot that cannot be made (too large, a secret) is
-  // said in the log and left out. Errors: kIo; kCorrupt for a fingerprint.json that is there and
-  // damaged.
-  RunFingerprint(const std::filesystem::path& run, const FingerprintFacts& facts, RunLog& log);
+  // Captures and records. The first rank also writes a snapshot of the working copy that it runs
+  // in, if it is one and the run has none of that content; a snapshot that cannot be made (too
+  // large, a secret) is said in the log and left out. Further ranks have no log, and come after the
+  // first one. Errors: kIo; kCorrupt for a fingerprint.json that is there and damaged.
+  RunFingerprint(const std::filesystem::path& run, const FingerprintFacts& facts, RunLog* log);
 
   // Digest of what this process captured, without what cannot change bits: equal runs agree.
   const Digest& digest() const { return digest_; }

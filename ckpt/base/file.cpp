@@ -184,10 +184,23 @@ std::string read_text(const fs::path& path, std::uint64_t limit_bytes) {
   return text;
 }
 
+namespace {
+
+// Errors speak of what the user named, not of the temporary file.
+File create_beside(const fs::path& target, const fs::path& temporary) {
+  const int fd =
+      retry([&] { return ::open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644); });
+  if (fd == -1)
+    fail_errno(errno, errno == ENOENT ? directory_of(target).string() : target.string());
+  return {fd, temporary};
+}
+
+}  // namespace
+
 DurableFile::DurableFile(fs::path target)
     : target_(std::move(target)),
       temporary_(temporary_beside(target_)),
-      file_(File::create_new(temporary_)) {}
+      file_(create_beside(target_, temporary_)) {}
 
 DurableFile::~DurableFile() {
   if (!published_) ::unlink(temporary_.c_str());

@@ -58,6 +58,8 @@ Json determinism_state(c10::Device device) {
   if (device.is_cuda()) {
     state["cudnn_deterministic"] = context.deterministicCuDNN();
     state["cudnn_benchmark"] = context.benchmarkCuDNN();
+    state["tf32_cublas"] = context.allowTF32CuBLAS();
+    state["tf32_cudnn"] = context.allowTF32CuDNN();
     const char* workspace = std::getenv(kWorkspace);
     state["cublas_workspace_config"] = workspace == nullptr ? "" : workspace;
   }
@@ -68,7 +70,10 @@ Json software_state() {
   Json state = {{"libtorch", TORCH_VERSION}, {"libtorch_build", at::show_config()}};
   const at::Context& context = at::globalContext();
   state["libtorch_devices"] = {{"cuda", context.hasCUDA()}, {"mps", context.hasMPS()}};
-  if (context.hasCUDA()) state["cudnn"] = at::Context::versionCuDNN();
+  if (context.hasCUDA()) {
+    state["cuda"] = at::Context::versionCUDART();
+    state["cudnn"] = at::Context::versionCuDNN();
+  }
   return state;
 }
 

@@ -162,12 +162,16 @@ PrivateKey PrivateKey::load(const std::filesystem::path& path) {
   const File file = File::open(path);
   struct stat status {};
   if (fstat(file.descriptor(), &status) != 0) fail_errno(errno, path.native());
+  const std::string pem = read_text(path, kKeyFileLimit);
+  if (pem.find("BEGIN PUBLIC KEY") != pem.npos) {
+    fail(Code::kCorrupt, "{}: this is a public key: sign with the .key file beside it",
+         path.native());
+  }
   if ((status.st_mode & 077) != 0) {
     fail(Code::kUsage,
          "{}: the private key has mode {:04o}, so others may read it; run: chmod 600 {}",
          path.native(), status.st_mode & 07777, path.native());
   }
-  const std::string pem = read_text(path, kKeyFileLimit);
   const Owned<BIO> bio = memory(pem);
   Owned<EVP_PKEY> key(PEM_read_bio_PrivateKey(bio.get(), nullptr, no_passphrase, nullptr));
   ERR_clear_error();

@@ -21,7 +21,7 @@ struct Cause {
 // The first row whose fragment a field contains counts; rows go from special to general.
 constexpr std::array<Cause, 28> kCauses = {{
     {"seed", Part::kData, "another seed: other initial weights, order and augmentation"},
-    {"data.", Part::kLoss, "the data sets hold other files"},
+    {"data.", Part::kLoss, "the data are not the same: other files, or other content"},
     {"val", Part::kParameters, "validation does not take part in training"},
     {"code.", Part::kLoss, "the code is not the same"},
     {"files.", Part::kLoss, "an input file is not the same"},

@@ -151,7 +151,9 @@ Divergence divergence_of(const std::string& original, const std::string& again) 
 ReplayResult replay(const ReplayOptions& options) {
   const Checkpoint checkpoint = store::load(options.checkpoint.native());
   if (!checkpoint.ledger)
-    fail(Code::kMismatch, "{}: was saved without a ledger", options.checkpoint.native());
+    fail(Code::kMismatch,
+         "{}: was saved without a ledger; replay from a later checkpoint, or compare two runs",
+         options.checkpoint.native());
   const std::vector<std::string> expected =
       stretch_of(options.run / "ledger.jsonl", *checkpoint.ledger, options.updates);
 

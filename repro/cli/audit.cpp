@@ -72,6 +72,19 @@ Json json_of(const audit::LedgerComparison& comparison,
   return json;
 }
 
+void print_tensors(const audit::DifferingTensors& tensors, Io& io) {
+  constexpr std::size_t kShown = 10;
+  const bool all = tensors.names.size() == tensors.recorded;  // naming them says nothing then
+  io.print("Of the {} tensors that both recorded at update {}, {} differ{}\n", tensors.recorded,
+           tensors.update, all ? "all" : std::to_string(tensors.names.size()),
+           all || tensors.names.empty() ? "." : ":");
+  if (all) return;
+  for (std::size_t i = 0; i < tensors.names.size() && i < kShown; ++i) {
+    io.print("  {}\n", printable(tensors.names[i]));
+  }
+  if (tensors.names.size() > kShown) io.print("  ... (--json lists all)\n");
+}
+
 void print(const audit::LedgerComparison& comparison,
            const std::vector<audit::Explanation>& explanations, Io& io) {
   const std::string line = audit::summary(comparison);
@@ -83,14 +96,7 @@ void print(const audit::LedgerComparison& comparison,
   }
   if (comparison.same) return;
   if (comparison.tensors.update != 0) {
-    io.print("Of the {} tensors that both recorded at update {}, {} differ{}\n",
-             comparison.tensors.recorded, comparison.tensors.update,
-             comparison.tensors.names.size(), comparison.tensors.names.empty() ? "." : ":");
-    constexpr std::size_t kShown = 10;
-    for (std::size_t i = 0; i < comparison.tensors.names.size() && i < kShown; ++i) {
-      io.print("  {}\n", printable(comparison.tensors.names[i]));
-    }
-    if (comparison.tensors.names.size() > kShown) io.print("  ... (--json lists all)\n");
+    print_tensors(comparison.tensors, io);
   } else {
     io.print("Which tensors differ was not recorded; train --ledger-tensors K does that.\n");
   }

@@ -13,7 +13,7 @@ namespace fs = std::filesystem;
 
 struct PlotOptions {
   std::vector<fs::path> runs;
-  std::string metric = "val/acc1";
+  std::string metric;
   fs::path output;
   std::string x = "samples";
 };
@@ -37,11 +37,21 @@ std::string choices_of(const std::vector<report::RunRecord>& runs) {
   return out.empty() ? "nothing was measured yet" : "there are " + out;
 }
 
+// The metric that was asked for, else the one that decides in the first run that has one.
+std::pair<std::string, store::MetricMode> metric_for(const PlotOptions& options,
+                                                     const std::vector<report::RunRecord>& runs) {
+  if (!options.metric.empty()) return report::metric_of(options.metric);
+  for (const report::RunRecord& run : runs) {
+    if (const auto major = report::major_metric(run)) return *major;
+  }
+  return report::metric_of("train/loss");
+}
+
 int run(const PlotOptions& options, Io& io) {
   std::vector<report::RunRecord> runs;
   for (const fs::path& path : options.runs) runs.push_back(report::read_run(path));
   report::label(runs);
-  const auto [metric, mode] = report::metric_of(options.metric);
+  const auto [metric, mode] = metric_for(options, runs);
   report::Picture picture;
   picture.title = metric;
   picture.x_title = report::title_of(axis_of(options.x));
@@ -97,7 +107,8 @@ void add_plot(CommandLine& app) {
   command
       .option("--metric", options->metric,
               "a column of valid.tsv, or train/NAME for one of train.tsv; NAME:max or NAME:min "
-              "where the name does not tell its direction")
+              "where the name does not tell its direction; otherwise the one that decides which "
+              "checkpoint is best")
       .placeholder("M");
   command.option("-o,--output", options->output, "where to: FILE.png or FILE.svg")
       .placeholder("FILE")

@@ -62,14 +62,26 @@ void print(const audit::ReplayResult& result, Io& io) {
       "the fingerprints");
 }
 
+// A file, or a reference within the run.
+fs::path checkpoint_of(const ReplayCommand& command) {
+  std::error_code ignored;
+  if (fs::is_regular_file(command.from, ignored)) return command.from;
+  const fs::path in_run = command.run / command.from;
+  if (!command.from.starts_with('<') && fs::is_directory(command.run, ignored) &&
+      !fs::exists(in_run, ignored)) {
+    fail(Code::kNotFound,
+         "--from: no file '{}'; a reference stands in brackets: '<{}>', '<last>~1'",
+         printable(command.from), printable(command.from));
+  }
+  return store::resolve(in_run.native());
+}
+
 int run(const ReplayCommand& command, Io& io) {
+  if (command.updates == 0u) fail(Code::kUsage, "--updates: at least 1");
   const Scratch scratch;
   audit::ReplayOptions options;
   options.run = command.run;
-  const fs::path named = command.from;
-  std::error_code ignored;
-  options.checkpoint =
-      fs::is_regular_file(named, ignored) ? named : store::resolve((command.run / named).native());
+  options.checkpoint = checkpoint_of(command);
   options.updates = command.updates;
   options.train = command.train.empty() ? train_beside_us() : command.train;
   options.scratch = scratch.path;

@@ -58,7 +58,8 @@ int run(const RestoreCommand& command, Io& io) {
                    {"sha256", found}});
   } else {
     io.print("{}\n", command.target.native());
-    io.say("{} files; the tree {} is the one captured", restored.files, restored.tree);
+    io.say("{} file{}; the tree {} is the one captured", restored.files,
+           restored.files == 1 ? "" : "s", restored.tree);
   }
   return 0;
 }

@@ -62,7 +62,13 @@ int run(const SignOptions& options, Io& io) {
     signed_document = attest::sign_model(options.target, output, key, {io.jobs, io.progress()});
   } else {
     const std::string text = read_text(options.target, kStatementLimit);
-    const Json statement = parse_json(text);
+    const Json statement = [&] {
+      try {
+        return parse_json(text);
+      } catch (const Error& error) {
+        throw error.at(options.target.native());
+      }
+    }();
     if (require_string(statement, "_type", options.target.native()) !=
         "https://in-toto.io/Statement/v1") {
       fail(Code::kUsage, "{}: no in-toto statement; sign a run, a directory or a statement",

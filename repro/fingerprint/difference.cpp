@@ -104,6 +104,7 @@ constexpr std::array kRules = {
     Rule{"environment.NVIDIA_TF32_OVERRIDE", 8, kLikely},
     Rule{"environment.PYTHONHASHSEED", 8, kLikely},
     Rule{"environment.PATH", 10, kUnlikely},
+    Rule{"environment.REPRISE_*", 10, kUnlikely},  // of builds and of starting processes
     Rule{"environment.LANG", 10, kUnlikely},
     Rule{"environment.LC_*", 10, kUnlikely},
     Rule{"environment.TZ", 10, kUnlikely},

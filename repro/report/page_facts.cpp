@@ -162,12 +162,14 @@ std::string parting_of(const Comparison& comparison) {
                   html(audit::summary(*comparison.ledgers), 600));
   if (comparison.explanations.empty()) return out;
   if (const auto& tensors = comparison.ledgers->tensors; tensors.update != 0) {
+    const bool all = tensors.names.size() == tensors.recorded;
     out += fmt::format("<p>Of the {} tensors that both recorded at update {}, {} differ{}",
-                       tensors.recorded, tensors.update, tensors.names.size(),
-                       tensors.names.empty() ? "" : ": ");
-    for (std::size_t i = 0; i < tensors.names.size() && i < kMostTensors; ++i)
+                       tensors.recorded, tensors.update,
+                       all ? "all" : std::to_string(tensors.names.size()),
+                       all || tensors.names.empty() ? "" : ": ");
+    for (std::size_t i = 0; !all && i < tensors.names.size() && i < kMostTensors; ++i)
       out += (i > 0 ? ", <code>" : "<code>") + html(tensors.names[i]) + "</code>";
-    out += tensors.names.size() > kMostTensors ? " and more.</p>" : ".</p>";
+    out += !all && tensors.names.size() > kMostTensors ? " and more.</p>" : ".</p>";
   }
   out += "<p>Likely because:</p><ol>";
   for (std::size_t i = 0; i < comparison.explanations.size() && i < 5; ++i) {

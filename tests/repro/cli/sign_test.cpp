@@ -83,6 +83,50 @@ TEST_F(Sign, PrivateKeysInsideWhatIsSignedAreRefused) {
   EXPECT_FALSE(fs::exists(scratch_ / "run/new.key"));
 }
 
+TEST_F(Sign, KeysAreSaidToBeWhatTheyAre) {
+  const auto expect = [&](const std::string& command, int code, const char* says) {
+    const Outcome outcome = repro(scratch_.path(), command);
+    EXPECT_EQ(outcome.code, code) << command;
+    EXPECT_THAT(outcome.out, HasSubstr(says)) << command;
+  };
+  EXPECT_EQ(must(scratch_.path(), "stat -c %a k.key"), "600");
+  expect("sign run --key k.pub", 12, "this is a public key: sign with the .key file");
+  expect("verify run --key k.key", 12, "this is a private key: verify with the .pub file");
+  expect("keygen k", 2, "a key is never replaced");
+  expect("keygen nowhere/k", 10, "nowhere");
+  must(scratch_.path(), "cp k.key open.key && chmod 640 open.key");
+  expect("sign run --key open.key", 2, "chmod 600 open.key");
+  must(scratch_.path(), "openssl genrsa -out rsa.key 2048 2>/dev/null && chmod 600 rsa.key");
+  expect("sign run --key rsa.key", 12, "rsa.key");
+  EXPECT_FALSE(fs::exists(scratch_ / "run/attestation.dsse.json"));
+}
+
+// One byte of what was signed, or of the signature, or another directory.
+TEST_F(Sign, AlteredPayloadsAndOtherRunsAreRefused) {
+  ASSERT_EQ(repro(scratch_.path(), "sign run --key k.key").code, 0);
+  const fs::path envelope = scratch_ / "run/attestation.dsse.json";
+  const Json whole = parse_json(get(envelope));
+  Json altered = whole;
+  std::string payload = whole["payload"].get<std::string>();
+  payload[payload.size() / 2] = payload[payload.size() / 2] == 'A' ? 'B' : 'A';
+  altered["payload"] = payload;
+  put(envelope, altered.dump());
+  EXPECT_EQ(repro(scratch_.path(), "verify run --key k.pub").code, 1);
+  altered = whole;
+  altered["payloadType"] = "text/plain";
+  put(envelope, altered.dump());
+  EXPECT_EQ(repro(scratch_.path(), "verify run --key k.pub").code, 1);
+  put(envelope, whole.dump());
+  ASSERT_EQ(repro(scratch_.path(), "verify run --key k.pub").code, 0);
+
+  ASSERT_EQ(repro(scratch_ / "repo", "capture -o ../other-run").code, 0);
+  put(scratch_ / "other-run/ckpt.h5", "weights");
+  must(scratch_.path(), "cp run/attestation.dsse.json other-run/");
+  const Outcome other = repro(scratch_.path(), "verify other-run --key k.pub");
+  EXPECT_EQ(other.code, 1);
+  EXPECT_THAT(other.out, HasSubstr("fingerprint.json: altered"));
+}
+
 TEST_F(Sign, AStatementIsSealedBesideIt) {
   put(scratch_ / "verdict.json",
       R"({"_type": "https://in-toto.io/Statement/v1", "subject": [], "predicateType": "t"})");

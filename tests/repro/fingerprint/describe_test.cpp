@@ -1,6 +1,7 @@
 #include "ckpt/base/parallel.h"
 #include "repro/fingerprint/data_digest.h"
 #include "repro/fingerprint/difference.h"
+#include "repro/fingerprint/difference_text.h"
 #include "repro/fingerprint/environment.h"
 #include "repro/fingerprint/fingerprint.h"
 #include "repro/fingerprint/gpu.h"
@@ -81,6 +82,51 @@ TEST(Job, SlurmTorchrunAndNothing) {
   EXPECT_EQ(describe_job()["scheduler"], "torchrun");
   setenv("WORLD_SIZE", "many", 1);
   EXPECT_FALSE(describe_job().contains("world_size"));
+  unsetenv("RANK");
+  unsetenv("WORLD_SIZE");
+}
+
+TEST(Job, KubernetesAndMpi) {
+  for (const char* name : {"SLURM_JOB_ID", "RANK", "WORLD_SIZE", "TORCHELASTIC_RUN_ID"}) {
+    unsetenv(name);
+  }
+  setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1", 1);
+  setenv("POD_NAME", "train-2", 1);
+  setenv("JOB_COMPLETION_INDEX", "2", 1);
+  Json job = describe_job();
+  EXPECT_EQ(job["scheduler"], "kubernetes");
+  EXPECT_EQ(job["rank"], 2);
+  EXPECT_EQ(job["variables"]["POD_NAME"], "train-2");
+  EXPECT_EQ(describe_system()["container"]["kind"], "kubernetes");
+  for (const char* name : {"KUBERNETES_SERVICE_HOST", "POD_NAME", "JOB_COMPLETION_INDEX"}) {
+    unsetenv(name);
+  }
+  setenv("OMPI_COMM_WORLD_RANK", "1", 1);
+  setenv("OMPI_COMM_WORLD_SIZE", "4", 1);
+  job = describe_job();
+  EXPECT_EQ(job["scheduler"], "mpi");
+  EXPECT_EQ(job["rank"], 1);
+  EXPECT_EQ(job["world_size"], 4);
+  unsetenv("OMPI_COMM_WORLD_RANK");
+  unsetenv("OMPI_COMM_WORLD_SIZE");
+}
+
+TEST(DifferenceText, ShowsWhatAPersonLooksFor) {
+  const auto shown = [](const char* field, const Json& a, const Json& b) {
+    const DifferenceText text = text_of(field, a, b);
+    return text.a + " | " + text.b;
+  };
+  EXPECT_EQ(shown("seeds.seed", 7, nullptr), "7 | (none)");
+  EXPECT_EQ(shown("data.train.sha256", std::string(64, 'a'), "short"), "aaaaaaaaaaaa... | short");
+  EXPECT_EQ(shown("command", Json::array({"train", "--lr", "0.1", "-q", "--seed=1"}),
+                  Json::array({"train", "-q", "--lr", "0.2", "--seed=1"})),
+            "--lr 0.1 | --lr 0.2");
+  EXPECT_EQ(shown("software.libraries", Json::array({"libc.so.6", "libz.so.1"}),
+                  Json::array({"libc.so.6"})),
+            "libz.so.1 | (nothing more)");
+  EXPECT_EQ(shown("x", Json::array({"a", "b"}), Json::array({"b", "a"})),
+            "[\"a\",\"b\"] | [\"b\",\"a\"]");
+  EXPECT_EQ(shown("x", "\x1b[2J", 1), "\\x1b[2J | 1") << "nothing drives a terminal";
 }
 
 TEST(Python, OnlyWhatIsPython) {
