@@ -5,6 +5,7 @@
 #include "engine/distributed/launch.h"
 #include "engine/distributed/place.h"
 #include "engine/shards/reduce.h"
+#include "engine/workers/worker_pool.h"
 
 #include <ATen/ATen.h>
 
@@ -20,12 +21,12 @@ namespace {
 int measure(std::int64_t elements, int rounds) {
   const ProcessPlace place = place_from_environment();
   const auto communicator = connect(place);
-  WorkerPool pool(default_threads(place));
+  prepare_compute_thread();
   at::Tensor values = at::zeros({elements}, at::kFloat);
   for (int round = 0; round <= rounds; ++round) {
     communicator->barrier();
     const auto start = std::chrono::steady_clock::now();
-    reduce_over_ranks(values, *communicator, pool);
+    reduce_over_ranks(values, *communicator);
     communicator->barrier();
     const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
     // The first one warms up.

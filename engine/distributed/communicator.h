@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -20,6 +21,12 @@ class Communicator {
   virtual int world() const = 0;
   // Sends `out` to `partner` and fills `in` from it; both ranks call it. Equal lengths need not be.
   virtual void exchange(int partner, std::span<const std::byte> out, std::span<std::byte> in) = 0;
+  // exchange() for what is worked on at once: `in_bytes` come as pieces of the same few megabytes,
+  // each given to `arrived` with its place in the whole, in order, while the next ones are on
+  // their way. `out` must not change meanwhile; a piece lives during the call.
+  using Arrived = std::function<void(std::size_t offset, std::span<const std::byte> piece)>;
+  virtual void exchange_pieces(int partner, std::span<const std::byte> out, std::size_t in_bytes,
+                               const Arrived& arrived) = 0;
   // `all` is world() pieces of mine.size() bytes, in the order of ranks.
   virtual void all_gather(std::span<const std::byte> mine, std::span<std::byte> all) = 0;
   virtual void broadcast(std::span<std::byte> bytes, int root) = 0;

@@ -19,6 +19,11 @@
 namespace reprise::engine {
 namespace {
 
+// Of exchange_pieces(): a piece stays in the second-level cache between arriving and being worked
+// on.
+constexpr std::size_t kPieceBytes = std::size_t{2} << 20;
+constexpr std::size_t kPiecesAhead = 8;
+
 // Who failed first, and why: the one key that ranks read after a connection broke.
 constexpr const char* kAbandoned = "reprise/abandoned";
 
@@ -51,6 +56,33 @@ class Gloo : public Communicator {
 
   void exchange(int partner, std::span<const std::byte> out, std::span<std::byte> in) override {
     transfer(partner, out, partner, in);
+  }
+
+  void exchange_pieces(int partner, std::span<const std::byte> out, std::size_t in_bytes,
+                       const Arrived& arrived) override {
+    pieces_.resize(kPiecesAhead * kPieceBytes);
+    std::vector<c10::intrusive_ptr<c10d::Work>> sending, receiving;
+    for (std::size_t first = 0; first < out.size(); first += kPieceBytes) {
+      std::vector<at::Tensor> piece{
+          borrowed(out.subspan(first, std::min(kPieceBytes, out.size() - first)))};
+      guarded(partner, [&] { sending.push_back(group_->send(piece, partner, kTag)); });
+    }
+    const auto slot = [&](std::size_t index) {
+      return std::span(pieces_).subspan(index % kPiecesAhead * kPieceBytes,
+                                        std::min(kPieceBytes, in_bytes - index * kPieceBytes));
+    };
+    const auto receive = [&](std::size_t index) {
+      std::vector<at::Tensor> piece{borrowed(slot(index))};
+      guarded(partner, [&] { receiving.push_back(group_->recv(piece, partner, kTag)); });
+    };
+    const std::size_t count = (in_bytes + kPieceBytes - 1) / kPieceBytes;
+    for (std::size_t i = 0; i < std::min(count, kPiecesAhead); ++i) receive(i);
+    for (std::size_t i = 0; i < count; ++i) {
+      guarded(partner, [&] { receiving[i]->wait(); });
+      arrived(i * kPieceBytes, slot(i));
+      if (i + kPiecesAhead < count) receive(i + kPiecesAhead);
+    }
+    for (const auto& work : sending) guarded(partner, [&] { work->wait(); });
   }
 
   // Round the ring, from neighbour to neighbour: whoever is gone is a neighbour of somebody, who
@@ -139,6 +171,7 @@ class Gloo : public Communicator {
   c10::intrusive_ptr<c10d::Store> store_;
   ProcessPlace place_;
   c10::intrusive_ptr<c10d::ProcessGroupGloo> group_;
+  std::vector<std::byte> pieces_;
 };
 
 // Every rank says that it is here and waits for the others, so that a missing one has a number.

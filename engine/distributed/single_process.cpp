@@ -12,7 +12,11 @@ class SingleProcess : public Communicator {
   int rank() const override { return 0; }
   int world() const override { return 1; }
   void exchange(int partner, std::span<const std::byte>, std::span<std::byte>) override {
-    fail(Code::kInternal, "a run of one process has no rank {} to exchange with", partner);
+    refuse(partner);
+  }
+  void exchange_pieces(int partner, std::span<const std::byte>, std::size_t,
+                       const Arrived&) override {
+    refuse(partner);
   }
   void all_gather(std::span<const std::byte> mine, std::span<std::byte> all) override {
     std::ranges::copy(mine, all.begin());
@@ -20,6 +24,11 @@ class SingleProcess : public Communicator {
   void broadcast(std::span<std::byte>, int) override {}
   void barrier() override {}
   void abandon(const std::string&) noexcept override {}
+
+ private:
+  [[noreturn]] static void refuse(int partner) {
+    fail(Code::kInternal, "a run of one process has no rank {} to exchange with", partner);
+  }
 };
 
 }  // namespace

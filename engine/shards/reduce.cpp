@@ -11,10 +11,6 @@
 namespace reprise::engine {
 namespace {
 
-// Small enough to stay in the second-level cache between arriving and being added.
-constexpr std::int64_t kPieceElements = std::int64_t{1} << 18;
-
-// Every rank owns an aligned range of at most this many neighbours; see exchange order below.
 struct Range {
   std::int64_t first = 0;
   std::int64_t count = 0;
@@ -31,14 +27,22 @@ std::pair<Range, Range> halves(Range whole) {
   return {{whole.first, lower}, {whole.first + lower, whole.count - lower}};
 }
 
+// a + b and b + a are the same bits, so it does not matter whose half this is.
+void add_piece(std::span<std::byte> target, std::span<const std::byte> piece) {
+  const auto tensor = [](const std::byte* bytes, std::size_t size) {
+    return at::from_blob(const_cast<std::byte*>(bytes),
+                         {static_cast<std::int64_t>(size / sizeof(float))}, at::kFloat);
+  };
+  tensor(target.data(), target.size()).add_(tensor(piece.data(), piece.size()));
+}
+
 }  // namespace
 
-void reduce_over_ranks(at::Tensor& flat, Communicator& communicator, WorkerPool& pool) {
+void reduce_over_ranks(at::Tensor& flat, Communicator& communicator) {
   const int world = communicator.world();
   if (world == 1) return;
   at::Tensor host = flat.is_cpu() ? flat : flat.cpu();
   float* values = host.mutable_data_ptr<float>();
-  std::vector<float> arrived(static_cast<std::size_t>((host.numel() + 1) / 2 + 16));
 
   std::vector<std::pair<Range, Range>> cuts;  // per distance: mine, my partner's
   Range mine{0, host.numel()};
@@ -46,18 +50,11 @@ void reduce_over_ranks(at::Tensor& flat, Communicator& communicator, WorkerPool&
     const int partner = communicator.rank() ^ distance;
     auto [keep, give] = halves(mine);
     if ((communicator.rank() & distance) != 0) std::swap(keep, give);
-    const Range incoming{0, keep.count};
-    communicator.exchange(partner, bytes_of(values, give), bytes_of(arrived.data(), incoming));
-    const auto pieces =
-        static_cast<std::size_t>((keep.count + kPieceElements - 1) / kPieceElements);
-    pool.run(pieces, [&](std::size_t piece) {
-      const std::int64_t first = static_cast<std::int64_t>(piece) * kPieceElements;
-      const std::int64_t last = std::min(first + kPieceElements, keep.count);
-      float* target = values + keep.first;
-      for (std::int64_t i = first; i < last; ++i) {
-        target[i] += arrived[static_cast<std::size_t>(i)];
-      }
-    });
+    const std::span<std::byte> kept = bytes_of(values, keep);
+    communicator.exchange_pieces(partner, bytes_of(values, give), kept.size(),
+                                 [&](std::size_t offset, std::span<const std::byte> piece) {
+                                   add_piece(kept.subspan(offset, piece.size()), piece);
+                                 });
     cuts.emplace_back(keep, give);
     mine = keep;
   }

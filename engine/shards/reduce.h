@@ -2,7 +2,6 @@
 #pragma once
 
 #include "engine/distributed/communicator.h"
-#include "engine/workers/worker_pool.h"
 
 #include <ATen/core/Tensor.h>
 
@@ -10,8 +9,8 @@ namespace reprise::engine {
 
 // Replaces `flat` (float32, on every rank the sum of its subtree) by the sum over all ranks, in
 // the fixed tree: exchange with the partner at distance 1, 2, 4, ..., each time half of what is
-// left, then gather the pieces back. The bytes on the wire are those of a ring all-reduce:
-// 2 (W - 1) / W times the size. Errors: those of Communicator.
-void reduce_over_ranks(at::Tensor& flat, Communicator& communicator, WorkerPool& pool);
+// left, added as it comes, then gather the pieces back. The bytes on the wire are those of a ring
+// all-reduce: 2 (W - 1) / W times the size. Errors: those of Communicator.
+void reduce_over_ranks(at::Tensor& flat, Communicator& communicator);
 
 }  // namespace reprise::engine

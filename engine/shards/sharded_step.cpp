@@ -121,7 +121,7 @@ const StepResult& ShardedStep::run(Weights& weights, std::uint64_t update,
   }
 
   at::Tensor sum = state.tree.sum();
-  reduce_over_ranks(sum, state.communicator, state.pool);
+  reduce_over_ranks(sum, state.communicator);
   state.communicator.all_gather(std::as_bytes(std::span(state.local_records)),
                                 std::as_writable_bytes(std::span(state.records)));
 
