@@ -75,15 +75,16 @@ struct Range {
 // Both are read again, piece by piece, so that neither has to fit into memory: the result through
 // a buffer, the source where it lies in the page cache, if it does.
 void compare_range(const Range& range) {
-  std::vector<std::byte> read_back(kPieceBytes), read_again;
+  const auto piece = static_cast<std::size_t>(std::min<std::uint64_t>(kPieceBytes, range.length));
+  std::vector<std::byte> read_back(piece), read_again;
   const auto place = [](const Tensor& tensor) {
     return static_cast<std::uint64_t>(tensor.offset()) * item_size(tensor.dtype());
   };
   const Storage& source = *range.source->storage();
   const Bytes in_place = source.in_place();
-  if (in_place.empty()) read_again.resize(kPieceBytes);
-  for (std::uint64_t done = 0; done < range.length; done += kPieceBytes) {
-    const auto length = std::min<std::uint64_t>(kPieceBytes, range.length - done);
+  if (in_place.empty()) read_again.resize(piece);
+  for (std::uint64_t done = 0; done < range.length; done += piece) {
+    const auto length = std::min<std::uint64_t>(piece, range.length - done);
     const std::uint64_t from = range.from + done;
     const MutableBytes found = std::span(read_back).first(length);
     range.copy->storage()->read(place(*range.copy) + from, found);
