@@ -19,7 +19,7 @@ namespace reprise::train {
 // fills those in, so after it they all hold a value.
 struct Config {
   std::string mode = "supervised";
-  std::string arch = "resnet18";
+  std::string arch = "auto";
   std::int64_t image_size = 0;
   std::int64_t patch_size = 0;
   double dropout = 0;
@@ -63,6 +63,16 @@ struct Config {
   double clip_grad = 0;
   double ema = 0;
   std::optional<double> weight_decay_end;
+
+  std::string backbone;
+  std::string backbone_take;
+  std::string search_path;
+  std::string teacher;
+  std::string teacher_take;
+  std::string teacher_arch;
+  std::string distill = "logit";
+  double distill_temp = 4;
+  double distill_weight = 0.9;
 
   std::int64_t out_dim = 65536;
   std::int64_t head_hidden = 2048;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <random>
+#include <tuple>
 
 namespace reprise::train {
 namespace {
@@ -81,6 +82,23 @@ void resolve_dino(Config& config) {
     fail(Code::kUsage, "local-crop-min = {} is above local-crop-max = {}", config.local_crop_min,
          config.local_crop_max);
   }
+}
+
+void resolve_mode(Config& config) {
+  // A head's architecture is its backbone's, which is not open yet.
+  if (config.arch == "auto" && config.mode != "head") config.arch = "resnet18";
+  for (const auto& [mode, option, value] : {std::tuple("head", "backbone", &config.backbone),
+                                            std::tuple("distill", "teacher", &config.teacher)}) {
+    if (config.mode == mode && value->empty()) {
+      fail(Code::kUsage, "mode {} needs another checkpoint: give --{} CKPT", mode, option);
+    }
+  }
+  if (config.mode == "distill" && config.distill == "dense" && config.ema > 0) {
+    fail(Code::kUsage,
+         "ema and distill = dense do not go together: the projection is no part of "
+         "the network; give one of them");
+  }
+  resolve_dino(config);
 }
 
 void resolve_optimizer(Config& config) {
@@ -190,7 +208,7 @@ void resolve(Config& config, int world) {
     fail(Code::kUsage, "val-split and val-data contradict each other; give one of them");
   }
   refuse_options_of_other_modes(config);
-  resolve_dino(config);
+  resolve_mode(config);
   resolve_optimizer(config);
   check_saving(config);
   check_start(config);

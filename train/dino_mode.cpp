@@ -11,6 +11,7 @@
 #include "engine/torch_bridge/tensor.h"
 #include "train/learner.h"
 #include "train/measure.h"
+#include "train/other_checkpoint.h"
 
 #include <ATen/ATen.h>
 
@@ -74,30 +75,18 @@ engine::Augmentation crop(const Config& config, double area_min, double area_max
   return how;
 }
 
-// Backbone names of a checkpoint that has no DINO head, with the prefix they have here.
-StateDict prefixed_backbone(const StateDict& weights, std::string_view head) {
-  StateDict out;
-  for (const auto& [name, tensor] : weights) {
-    if (!name.starts_with(head)) out.append(std::string(kBackbone) + name, tensor);
-  }
-  return out;
-}
-
+// What --load-from gives a student: a dino checkpoint's whole network, any other one's backbone.
 StateDict starting_weights(const Config& config, const Checkpoint& checkpoint,
                            std::string_view head) {
-  const bool dino = checkpoint.type == CheckpointType::kDino;
-  const bool whole = dino && config.take != "backbone";
-  StateDict weights = store::take_weights(checkpoint,
-                                          !config.take.empty()                        ? config.take
-                                          : whole                                     ? "teacher"
-                                          : checkpoint.type == CheckpointType::kModel ? "model"
-                                                                                      : "backbone",
-                                          config.strip_prefix);
-  if (whole) return weights;
-  const bool named = std::ranges::any_of(
-      weights, [](const auto& item) { return item.first.starts_with(kBackbone); });
-  if (named) weights = weights.strip_prefix(kBackbone);
-  return prefixed_backbone(weights, head);
+  if (checkpoint.type == CheckpointType::kDino && config.take != "backbone") {
+    return store::take_weights(checkpoint, config.take.empty() ? "teacher" : config.take,
+                               config.strip_prefix);
+  }
+  StateDict out;
+  for (const auto& [name, tensor] : backbone_state(checkpoint, config.take, head)) {
+    out.append(std::string(kBackbone) + name, tensor);
+  }
+  return out;
 }
 
 }  // namespace
@@ -222,17 +211,18 @@ engine::Metrics DinoMode::measure(const Learner& /*learner*/, const EvaluationPa
   evaluation.workers = static_cast<unsigned>(config_.workers);
   engine::NeighbourOptions neighbours;
   neighbours.neighbours = config_.knn_neighbours;
-  const NeighbourMeasurement measurement{network_.backbone(),
-                                         *parts.data.train,
-                                         *parts.data.validation,
-                                         facts_,
-                                         static_cast<std::uint64_t>(config_.knn_samples),
-                                         neighbours,
-                                         evaluation,
-                                         parts.pool,
-                                         parts.communicator,
-                                         parts.io};
-  return measure_neighbours(measurement, *teacher_);
+  const FeatureMeasurement measurement{network_.backbone(),
+                                       *parts.data.train,
+                                       *parts.data.validation,
+                                       facts_,
+                                       static_cast<std::uint64_t>(config_.knn_samples),
+                                       neighbours,
+                                       std::nullopt,
+                                       evaluation,
+                                       parts.pool,
+                                       parts.communicator,
+                                       parts.io};
+  return measure_features(measurement, *teacher_);
 }
 
 std::string DinoMode::usual_major_metric() const {

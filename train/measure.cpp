@@ -28,8 +28,7 @@ engine::Metrics measure(const Measurement& what, const engine::Weights& weights,
   return all;
 }
 
-engine::Metrics measure_neighbours(const NeighbourMeasurement& what,
-                                   const engine::Weights& weights) {
+engine::Metrics measure_features(const FeatureMeasurement& what, const engine::Weights& weights) {
   const auto features = [&](const engine::Dataset& dataset) {
     Progress bar("features", dataset.size(), ProgressUnit::kItems, what.io.progress());
     engine::EvaluateOptions options = what.evaluation;
@@ -42,12 +41,16 @@ engine::Metrics measure_neighbours(const NeighbourMeasurement& what,
   const auto ids = engine::spread_ids(whole->size(), what.bank_samples);
   const engine::DatasetPtr bank =
       ids.size() < whole->size() ? engine::subset(whole, ids, {}) : whole;
-  const auto scores = engine::neighbour_scores(features(*bank), features(what.dataset),
-                                               what.facts.outputs(), what.neighbours, what.pool);
+  const engine::FeatureSet known = features(*bank);
+  const engine::FeatureSet asked = features(what.dataset);
+  const std::int64_t classes = what.facts.outputs();
+  const auto scores =
+      what.linear ? engine::linear_scores(known, asked, classes, *what.linear, what.pool)
+                  : engine::neighbour_scores(known, asked, classes, what.neighbours, what.pool);
   engine::Metrics metrics;
-  for (const auto& [name, value] :
-       engine::compute_metrics(scores, what.facts.task, what.facts.outputs())) {
-    if (name != "val/loss") metrics.emplace_back("val/knn/" + name.substr(4), value);
+  for (const auto& [name, value] : engine::compute_metrics(scores, what.facts.task, classes)) {
+    if (name == "val/loss") continue;
+    metrics.emplace_back((what.linear ? "val/linear/" : "val/knn/") + name.substr(4), value);
   }
   return metrics;
 }

@@ -4,7 +4,10 @@
 #include "ckpt/base/io.h"
 #include "engine/evaluate/evaluate.h"
 #include "engine/evaluate/features.h"
+#include "engine/evaluate/linear.h"
 #include "train/data_facts.h"
+
+#include <optional>
 
 namespace reprise::train {
 
@@ -25,23 +28,25 @@ struct Measurement {
 engine::Metrics measure(const Measurement& what, const engine::Weights& weights,
                         const engine::Weights* ema);
 
-// The features of a backbone, judged by their neighbours among training samples.
-struct NeighbourMeasurement {
+// The features of a backbone, judged by training samples: by the nearest ones, or by what a linear
+// layer learns of them.
+struct FeatureMeasurement {
   const engine::Network& backbone;
   const engine::Dataset& bank;
   const engine::Dataset& dataset;
   const DataFacts& facts;
   std::uint64_t bank_samples = 0;  // of the bank, spread over it; 0: all
   engine::NeighbourOptions neighbours;
+  std::optional<engine::LinearOptions> linear;  // in place of neighbours
   engine::EvaluateOptions evaluation;
   engine::WorkerPool& pool;
   engine::Communicator& communicator;
   Io& io;
 };
 
-// "val/knn/acc1" and "val/knn/acc5", or "val/knn/mae" and "val/knn/rmse". `weights` may be those of
+// "val/knn/acc1" and "val/knn/acc5", or "val/knn/mae" and "val/knn/rmse"; "val/linear/...".
+// `weights` may be those of
 // a larger network that begins with the backbone. As measure().
-engine::Metrics measure_neighbours(const NeighbourMeasurement& what,
-                                   const engine::Weights& weights);
+engine::Metrics measure_features(const FeatureMeasurement& what, const engine::Weights& weights);
 
 }  // namespace reprise::train

@@ -72,6 +72,8 @@ class Mode {
 
   // Type, architecture and weights, the mode's own state included. Tensors are views.
   virtual void describe(const Learner& learner, Checkpoint& checkpoint) const = 0;
+  // What of the stored configuration differs from what the user said.
+  virtual void describe_config(Json& /*config*/) const {}
   // The reverse, for a checkpoint of the same configuration. Errors: kMismatch naming what is
   // missing or does not fit; then the learner must not be used.
   virtual void restore(const Learner& learner, const Checkpoint& checkpoint) = 0;
@@ -87,7 +89,7 @@ class Mode {
 
 // Errors: kUsage, kMismatch for a configuration that the mode cannot work with; those of opening
 // other checkpoints it names. `config` and `facts` must outlive it.
-std::unique_ptr<Mode> make_mode(const Config& config, const DataFacts& facts);
+std::unique_ptr<Mode> make_mode(const Config& config, const DataFacts& facts, c10::Device device);
 
 // For `--list mode`: names and one line each.
 std::vector<std::pair<std::string, std::string>> modes();

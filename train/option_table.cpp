@@ -7,7 +7,10 @@ std::vector<OptionSpec> make_table() {
   using C = Config;
   using E = Effect;
   // Modes that learn from labels or numbers of the data.
-  const std::vector<std::string> kLabels = {"supervised"};
+  const std::vector<std::string> kLabels = {"supervised", "head", "distill"};
+  const std::vector<std::string> kHead = {"head"};
+  const std::vector<std::string> kDistill = {"distill"};
+  const std::vector<std::string> kOthers = {"head", "distill"};
   const std::vector<std::string> kDino = {"dino"};
   std::vector<OptionSpec> table;
   std::string group;
@@ -22,13 +25,14 @@ std::vector<OptionSpec> make_table() {
        .help = "what is learnt from",
        .effect = E::kBits,
        .placeholder = "MODE",
-       .choices = {"supervised", "dino"}});
+       .choices = {"supervised", "dino", "head", "distill"}});
   add({.key = "arch",
        .field = &C::arch,
-       .help = "the network; --list arch says more",
+       .help = "the network; --list arch says more; auto: resnet18, or that of --backbone",
        .effect = E::kBits,
        .placeholder = "ARCH",
-       .choices = {"resnet18", "resnet50", "resnet18_cifar", "vit_tiny", "vit_small", "vit_base"}});
+       .choices = {"auto", "resnet18", "resnet50", "resnet18_cifar", "vit_tiny", "vit_small",
+                   "vit_base"}});
   add({.key = "image-size",
        .field = &C::image_size,
        .help = "side of the square image the network sees; 0: that of the data",
@@ -259,6 +263,68 @@ std::vector<OptionSpec> make_table() {
        .effect = E::kBits,
        .placeholder = "X",
        .high = 1e6});
+
+  group = "modes head and distill";
+  add({.key = "backbone",
+       .field = &C::backbone,
+       .help = "the checkpoint whose backbone the head learns on: a file, a reference, or a UUID, "
+               "which is looked for",
+       .placeholder = "CKPT",
+       .modes = kHead});
+  add({.key = "backbone-take",
+       .field = &C::backbone_take,
+       .help = "which weights of it; empty: its backbone, of a dino checkpoint the teacher's",
+       .effect = E::kBits,
+       .placeholder = "PART",
+       .choices = {"", "teacher", "student", "backbone", "ema", "model"},
+       .modes = kHead});
+  add({.key = "teacher",
+       .field = &C::teacher,
+       .help = "the checkpoint that is learnt from: a file, a reference, or a UUID",
+       .placeholder = "CKPT",
+       .modes = kDistill});
+  add({.key = "teacher-take",
+       .field = &C::teacher_take,
+       .help = "which weights of it, for dense distillation; as backbone-take",
+       .effect = E::kBits,
+       .placeholder = "PART",
+       .choices = {"", "teacher", "student", "backbone", "ema", "model"},
+       .modes = kDistill});
+  add({.key = "teacher-arch",
+       .field = &C::teacher_arch,
+       .help = "the teacher's network, where its checkpoint does not say",
+       .effect = E::kBits,
+       .placeholder = "ARCH",
+       .choices = {"", "resnet18", "resnet50", "resnet18_cifar", "vit_tiny", "vit_small",
+                   "vit_base"},
+       .modes = kDistill});
+  add({.key = "distill",
+       .field = &C::distill,
+       .help = "logit: the teacher's outputs; dense: its feature map, through a projection",
+       .effect = E::kBits,
+       .placeholder = "WHAT",
+       .choices = {"logit", "dense"},
+       .modes = kDistill});
+  add({.key = "distill-temp",
+       .field = &C::distill_temp,
+       .help = "temperature of both outputs, for classes",
+       .effect = E::kBits,
+       .placeholder = "T",
+       .low = 0.001,
+       .high = 1000,
+       .modes = kDistill});
+  add({.key = "distill-weight",
+       .field = &C::distill_weight,
+       .help = "share of the teacher in the loss; the rest is the labels'",
+       .effect = E::kBits,
+       .placeholder = "SHARE",
+       .high = 1,
+       .modes = kDistill});
+  add({.key = "search-path",
+       .field = &C::search_path,
+       .help = "folders in which a UUID is looked for, with ':' between; empty: runs and .",
+       .placeholder = "DIRS",
+       .modes = kOthers});
 
   group = "mode dino";
   add({.key = "out-dim",

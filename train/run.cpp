@@ -299,6 +299,8 @@ void log_start(const StartPoint& start, const DataFacts& facts,
     log.info("start: new weights, drawn by the seed");
   }
   const Config& config = start.config;
+  if (!config.backbone.empty()) log.info(fmt::format("backbone: {}", config.backbone));
+  if (!config.teacher.empty()) log.info(fmt::format("teacher: {}", config.teacher));
   log_bad_samples(log, *data.train, config.data);
   if (data.validation) {
     log_bad_samples(
@@ -324,12 +326,13 @@ Json stored_config(Config config, const DataFacts& facts) {
 }
 
 int run_rank(StartPoint& start, const Rank& rank, const StopRequest& stop, Io& io) {
+  settle_other_checkpoints(start);
   const Config& config = start.config;
   shard_plan(config, *rank.communicator);
   if (config.requeue) require_slurm_job();
   const DataSets data = open_data(config);
   const DataFacts facts = facts_of(config, data);
-  const std::unique_ptr<Mode> mode = make_mode(config, facts);
+  const std::unique_ptr<Mode> mode = make_mode(config, facts, rank.device);
   if (start.resumed) refuse_changed_data(start, facts, nullptr);
 
   Learner learner = new_learner(config, *mode, rank.device);
@@ -371,6 +374,7 @@ int run_rank(StartPoint& start, const Rank& rank, const StopRequest& stop, Io& i
   std::optional<Desk> desk;
   CheckpointFrame frame;
   frame.config = stored_config(config, facts);
+  mode->describe_config(frame.config);
   frame.random = {{"generator", "philox4x32-10"}, {"seed", config.seed}};
   if (rank.first()) {
     desk.emplace(start, facts, rank, learner, state, io);

@@ -6,8 +6,10 @@
 #include "ckpt/store/take.h"
 #include "repro/ledger/writer.h"
 #include "train/adopt.h"
+#include "train/data_facts.h"
 #include "train/learner.h"
 #include "train/option_table.h"
+#include "train/other_checkpoint.h"
 #include "train/run_events.h"
 #include "train/run_log.h"
 
@@ -170,6 +172,39 @@ StartPoint plan_start(const std::vector<OptionLayer>& given, int world) {
   start.differences = compare_configs(before, start.config);
   refuse_changes(start);
   return start;
+}
+
+void settle_other_checkpoints(StartPoint& start) {
+  Config& config = start.config;
+  const bool head = config.mode == "head";
+  if (!head && config.mode != "distill") return;
+  std::string& reference = head ? config.backbone : config.teacher;
+  OtherCheckpoint wanted;
+  wanted.option = head ? "backbone" : "teacher";
+  wanted.reference = reference;
+  wanted.roots = roots_of(config.search_path, start.resumed ? start.resumed->path : fs::path());
+  if (start.resumed) {
+    const Json& stored = start.resumed->checkpoint.config;
+    const auto text = [](const Json& json, const std::string& key) {
+      return json.contains(key) && json.at(key).is_string() ? json.at(key).get<std::string>() : "";
+    };
+    wanted.hint = text(stored.at("derived"), wanted.option + "-path");
+    if (!config.allow_config_change) wanted.uuid = Uuid::parse(text(stored, wanted.option));
+  }
+  const store::LoadedCheckpoint other = open_other(wanted);
+  try {
+    if (head) {
+      config.arch = agreed_arch(other.checkpoint, config.arch, "arch");
+      if (config.image_size == 0 && is_training_config(other.checkpoint.config)) {
+        config.image_size = data_facts_from(other.checkpoint.config.at("derived")).image_size;
+      }
+    } else {
+      config.teacher_arch = agreed_arch(other.checkpoint, config.teacher_arch, "teacher-arch");
+    }
+  } catch (const Error& error) {
+    throw error.at(other.path.string());
+  }
+  reference = other.path.string();
 }
 
 OpenedRun open_run(const StartPoint& start) {

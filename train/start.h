@@ -29,6 +29,11 @@ struct StartPoint {
 // --allow-config-change).
 StartPoint plan_start(const std::vector<OptionLayer>& given, int world);
 
+// Opens what --backbone or --teacher names, and settles in `start.config` what follows from it: its
+// path, the architecture and, where nobody says another, the image size of a backbone.
+// Errors: those of open_other() and agreed_arch().
+void settle_other_checkpoints(StartPoint& start);
+
 // Whether a checkpoint's `config` is one that train wrote.
 bool is_training_config(const Json& config);
 

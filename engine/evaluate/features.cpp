@@ -99,7 +99,9 @@ SampleScore mean_of(const std::vector<Neighbour>& nearest, std::span<const doubl
   return score;
 }
 
-void check(const FeatureSet& bank, const FeatureSet& queries, std::int64_t classes) {
+}  // namespace
+
+void require_comparable(const FeatureSet& bank, const FeatureSet& queries, std::int64_t classes) {
   if (bank.features.size(0) == 0) fail(Code::kUsage, "there is no sample to be a neighbour");
   if (bank.features.size(1) != queries.features.size(1) ||
       bank.labels.empty() != queries.labels.empty()) {
@@ -114,8 +116,6 @@ void check(const FeatureSet& bank, const FeatureSet& queries, std::int64_t class
     }
   }
 }
-
-}  // namespace
 
 FeatureSet features_of(const Network& network, const Weights& weights, const Dataset& dataset,
                        const View& view, const EvaluateOptions& options, WorkerPool& pool,
@@ -143,7 +143,7 @@ FeatureSet features_of(const Network& network, const Weights& weights, const Dat
 std::vector<SampleScore> neighbour_scores(const FeatureSet& bank, const FeatureSet& queries,
                                           std::int64_t classes, const NeighbourOptions& options,
                                           WorkerPool& pool) {
-  check(bank, queries, classes);
+  require_comparable(bank, queries, classes);
   const auto samples = static_cast<std::size_t>(queries.features.size(0));
   const auto count = std::min(static_cast<std::size_t>(options.neighbours),
                               static_cast<std::size_t>(bank.features.size(0)));

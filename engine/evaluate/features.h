@@ -22,6 +22,10 @@ FeatureSet features_of(const Network& network, const Weights& weights, const Dat
                        const View& view, const EvaluateOptions& options, WorkerPool& pool,
                        Communicator& communicator);
 
+// Errors: kMismatch when the two are not of one task and width, or a label is of no class; kUsage
+// for an empty bank.
+void require_comparable(const FeatureSet& bank, const FeatureSet& queries, std::int64_t classes);
+
 struct NeighbourOptions {
   std::int64_t neighbours = 20;  // at most as many as there are
   double temperature = 0.07;     // a neighbour's weight is exp(cosine / temperature)
@@ -30,8 +34,8 @@ struct NeighbourOptions {
 // The weighted vote (regression: weighted mean) of the nearest samples of `bank` by cosine, as
 // Wu et al. 2018 and DINO have it. Ties go to the sample that comes first. Scores of classes:
 // correct1 and correct5, a tied vote going to the lower label; loss is -log of the share of the
-// right class, no less than e^-20. Bits depend on the features alone. Errors: kMismatch when bank
-// and queries are not of one task and width; kUsage for an empty bank.
+// right class, no less than e^-20. Bits depend on the features alone. Errors: those of
+// require_comparable().
 std::vector<SampleScore> neighbour_scores(const FeatureSet& bank, const FeatureSet& queries,
                                           std::int64_t classes, const NeighbourOptions& options,
                                           WorkerPool& pool);

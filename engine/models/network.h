@@ -40,6 +40,12 @@ class Network {
   virtual at::Tensor features(const Weights& weights, const at::Tensor& images,
                               const Pass& pass) const = 0;
   virtual std::int64_t feature_elements() const = 0;
+  // The same, and the features of each place in the image: [batch, feature_elements(), h, w].
+  struct Maps {
+    at::Tensor features;
+    at::Tensor map;
+  };
+  virtual Maps maps(const Weights& weights, const at::Tensor& images, const Pass& pass) const = 0;
   // Head on features; features themselves when there is no head. float32.
   at::Tensor head(const Weights& weights, const at::Tensor& features, const Pass& pass) const;
   at::Tensor forward(const Weights& weights, const at::Tensor& images, const Pass& pass) const {

@@ -82,11 +82,15 @@ class ResNet : public Network {
   }
 
   at::Tensor features(const Weights& w, const at::Tensor& images, const Pass& pass) const override {
+    return maps(w, images, pass).features;
+  }
+
+  Maps maps(const Weights& w, const at::Tensor& images, const Pass& pass) const override {
     at::Tensor x = images.contiguous(at::MemoryFormat::ChannelsLast);
     x = bn1_(w, conv1_(w, x, pass), pass).relu_();
     if (!shape_.small_stem) x = at::max_pool2d(x, {3, 3}, {2, 2}, {1, 1});
     for (const Block& block : blocks_) x = block(w, x, pass);
-    return x.mean({2, 3});
+    return {x.mean({2, 3}), x};
   }
 
   std::int64_t feature_elements() const override { return features_; }

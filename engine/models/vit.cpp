@@ -126,10 +126,17 @@ class Vit : public Network {
   }
 
   at::Tensor features(const Weights& w, const at::Tensor& images, const Pass& pass) const override {
-    at::Tensor x = embed(w, images, pass);
-    for (const Block& block : blocks_) x = block(w, x, pass);
+    const at::Tensor x = tokens(w, images, pass);
     // Norm works token by token, so only the class token needs it.
     return norm_(w, x.select(1, 0), pass);
+  }
+
+  Maps maps(const Weights& w, const at::Tensor& images, const Pass& pass) const override {
+    const at::Tensor x = norm_(w, tokens(w, images, pass), pass);
+    const std::int64_t rows = images.size(2) / options().patch_size;
+    const std::int64_t columns = images.size(3) / options().patch_size;
+    const at::Tensor places = x.narrow(1, 1, rows * columns).transpose(1, 2);
+    return {x.select(1, 0), places.reshape({x.size(0), shape_.width, rows, columns})};
   }
 
   std::int64_t feature_elements() const override { return shape_.width; }
@@ -149,6 +156,12 @@ class Vit : public Network {
   }
 
  private:
+  at::Tensor tokens(const Weights& w, const at::Tensor& images, const Pass& pass) const {
+    at::Tensor x = embed(w, images, pass);
+    for (const Block& block : blocks_) x = block(w, x, pass);
+    return x;
+  }
+
   // [batch, channels, h, w] -> [batch, 1 + patches, width]. The patch embedding's convolution has
   // stride = kernel: cut into patches it is one matrix product.
   at::Tensor embed(const Weights& w, const at::Tensor& images, const Pass& pass) const {

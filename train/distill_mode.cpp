@@ -1,0 +1,95 @@
+#include "train/distill_mode.h"
+
+#include "ckpt/base/error.h"
+#include "engine/torch_bridge/load_state.h"
+#include "train/learner.h"
+
+namespace reprise::train {
+namespace {
+
+constexpr std::string_view kProjector = "projector.";
+
+bool is_dense(const Config& config) { return config.distill == "dense"; }
+
+FrozenNetwork teacher_of(const Config& config, const DataFacts& facts,
+                         const store::LoadedCheckpoint& loaded, c10::Device device) {
+  const bool with_head = !is_dense(config);
+  const FrozenNetwork teacher =
+      frozen_network(loaded, config.teacher_arch, config.teacher_take, with_head, device);
+  const engine::NetworkOptions& options = teacher.network->options();
+  if (options.channels != facts.channels || (with_head && options.outputs != facts.outputs())) {
+    fail(Code::kMismatch,
+         "{}: takes {} channels and has {} outputs; {} has {} channels and {} outputs{}",
+         loaded.path.string(), options.channels, options.outputs, config.data, facts.channels,
+         facts.outputs(),
+         with_head ? "; a teacher of other outputs can be followed with --distill dense" : "");
+  }
+  return teacher;
+}
+
+StateDict without_projector(const engine::Weights& weights) {
+  StateDict out;
+  for (const auto& [name, tensor] : engine::state_of(weights.named())) {
+    if (!name.starts_with(kProjector)) out.append(name, tensor);
+  }
+  return out;
+}
+
+}  // namespace
+
+DistillMode::DistillMode(const Config& config, const DataFacts& facts, c10::Device device)
+    : DistillMode(config, facts, device, store::open_checkpoint(config.teacher)) {}
+
+DistillMode::DistillMode(const Config& config, const DataFacts& facts, c10::Device device,
+                         const store::LoadedCheckpoint& teacher)
+    : SupervisedMode(config, facts),
+      teacher_(teacher_of(config, facts, teacher, device)),
+      distillation_(*network_, *teacher_.network, *teacher_.weights,
+                    {is_dense(config), config.distill_temp, config.distill_weight}),
+      uuid_(teacher.checkpoint.uuid),
+      path_(std::filesystem::absolute(teacher.path).lexically_normal().string()) {}
+
+LoadedWeights DistillMode::load(const engine::Weights& weights) {
+  // The same memory under the network's own layout, which has no projector.
+  engine::Weights part(network_->layout(), weights.flat().device());
+  LoadedWeights loaded = load_weights(config_, *network_, part);
+  std::vector<engine::NamedTensor> targets;
+  for (engine::NamedTensor& target : weights.named()) {
+    if (!target.name.starts_with(kProjector)) targets.push_back(std::move(target));
+  }
+  engine::load_state(engine::state_of(part.named()), targets, true);
+  return loaded;
+}
+
+engine::ShardFunction DistillMode::shard_function(const Learner& learner,
+                                                  const engine::Batch& batch, c10::Device device,
+                                                  std::uint64_t /*update*/) {
+  return [this, &weights = learner.weights,
+          tensors = engine::tensors_of(batch, facts_.channels, device)](engine::Shard& shard) {
+    return distillation_.function(weights, objective_, tensors)(shard);
+  };
+}
+
+void DistillMode::describe(const Learner& learner, Checkpoint& checkpoint) const {
+  checkpoint.type = CheckpointType::kSupervised;
+  checkpoint.arch = network_->options().arch;
+  checkpoint.arch_head = network_->arch_head();
+  const std::string_view head = network_->head_prefix();
+  for (const auto& [name, tensor] : without_projector(learner.weights)) {
+    (name.starts_with(head) ? checkpoint.head : checkpoint.backbone).append(name, tensor);
+  }
+  checkpoint.loss_func = engine::state_of(learner.weights.named(kProjector));
+}
+
+void DistillMode::describe_config(Json& config) const {
+  config["teacher"] = uuid_.text();
+  config["derived"]["teacher-path"] = path_;
+}
+
+void DistillMode::restore(const Learner& learner, const Checkpoint& checkpoint) {
+  StateDict state = network_state(checkpoint);
+  for (const auto& [name, tensor] : checkpoint.loss_func) state.append(name, tensor);
+  engine::load_state(state, learner.weights.named(), true);
+}
+
+}  // namespace reprise::train

@@ -1,0 +1,73 @@
+#include "train/head_mode.h"
+
+#include "ckpt/base/error.h"
+#include "ckpt/store/reference.h"
+#include "ckpt/store/take.h"
+#include "engine/models/frozen_backbone.h"
+#include "train/learner.h"
+#include "train/other_checkpoint.h"
+
+namespace reprise::train {
+namespace {
+
+std::unique_ptr<const engine::Network> network_on(const Config& config, const DataFacts& facts,
+                                                  const store::LoadedCheckpoint& backbone,
+                                                  c10::Device device) {
+  const FrozenNetwork frozen =
+      frozen_network(backbone, config.arch, config.backbone_take, false, device);
+  if (frozen.network->options().channels != facts.channels) {
+    fail(Code::kMismatch, "{}: takes images of {} channels, {} has {}", backbone.path.string(),
+         frozen.network->options().channels, config.data, facts.channels);
+  }
+  return engine::on_frozen_backbone(frozen.network, frozen.weights, facts.outputs());
+}
+
+}  // namespace
+
+HeadMode::HeadMode(const Config& config, const DataFacts& facts, c10::Device device)
+    : HeadMode(config, facts, device, store::open_checkpoint(config.backbone)) {}
+
+HeadMode::HeadMode(const Config& config, const DataFacts& facts, c10::Device device,
+                   const store::LoadedCheckpoint& backbone)
+    : SupervisedMode(config, facts, network_on(config, facts, backbone, device)),
+      uuid_(backbone.checkpoint.uuid),
+      path_(std::filesystem::absolute(backbone.path).lexically_normal().string()) {}
+
+LoadedWeights HeadMode::load(const engine::Weights& weights) {
+  const std::string path = store::resolve(config_.load_from, store::DirectoryMeans::kLast).string();
+  const store::LoadedCheckpoint loaded = store::open_checkpoint(path);
+  try {
+    return {loaded.checkpoint.uuid, loaded.path,
+            engine::load_state(
+                store::take_weights(loaded.checkpoint, config_.take.empty() ? "head" : config_.take,
+                                    config_.strip_prefix),
+                weights.named(), config_.strict)};
+  } catch (const Error& error) {
+    throw error.at(loaded.path.string());
+  }
+}
+
+void HeadMode::describe(const Learner& learner, Checkpoint& checkpoint) const {
+  checkpoint.type = CheckpointType::kSupervised;
+  checkpoint.arch = network_->options().arch;
+  checkpoint.arch_head = network_->arch_head();
+  checkpoint.head = engine::state_of(learner.weights.named());
+  checkpoint.uuid_backbone = uuid_;
+}
+
+void HeadMode::describe_config(Json& config) const {
+  // The UUID is what counts; the path is where eval and resuming look first.
+  config["backbone"] = uuid_.text();
+  config["derived"]["backbone-path"] = path_;
+}
+
+void HeadMode::restore(const Learner& learner, const Checkpoint& checkpoint) {
+  if (checkpoint.uuid_backbone != uuid_) {
+    fail(Code::kMismatch, "its backbone is checkpoint {}, {} is {}",
+         checkpoint.uuid_backbone ? checkpoint.uuid_backbone->text() : "unknown", path_,
+         uuid_.text());
+  }
+  engine::load_state(checkpoint.head, learner.weights.named(), true);
+}
+
+}  // namespace reprise::train

@@ -1,0 +1,165 @@
+#include "train/other_checkpoint.h"
+
+#include "ckpt/base/error.h"
+#include "ckpt/store/find_checkpoint.h"
+#include "ckpt/store/reference.h"
+#include "ckpt/store/take.h"
+#include "engine/torch_bridge/load_state.h"
+#include "train/learner.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace reprise::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kBackbone = "backbone.";
+
+std::optional<store::LoadedCheckpoint> open_hint(const std::string& hint, const Uuid& uuid) {
+  std::error_code failure;
+  if (hint.empty() || !fs::is_regular_file(hint, failure)) return std::nullopt;
+  try {
+    store::LoadedCheckpoint loaded = store::open_checkpoint(hint);
+    if (loaded.checkpoint.uuid == uuid) return loaded;
+  } catch (const Error&) {
+    // What lies there now is another file; the search goes on.
+  }
+  return std::nullopt;
+}
+
+bool starts_with_any(const StateDict& state, std::string_view prefix) {
+  return std::ranges::any_of(state,
+                             [&](const auto& item) { return item.first.starts_with(prefix); });
+}
+
+std::int64_t size_of(const StateDict& state, std::string_view name, std::size_t dimension,
+                     std::int64_t otherwise) {
+  const Tensor* tensor = state.find(name);
+  if (tensor == nullptr || tensor->shape().size() <= dimension) return otherwise;
+  return tensor->shape()[dimension];
+}
+
+// What a network has to be built with for these weights. Nonsense in a file gives a network that
+// the weights do not fit, or one that cannot be built: both are said.
+engine::NetworkOptions options_for(const std::string& arch, const StateDict& state) {
+  engine::NetworkOptions options;
+  options.arch = arch;
+  const bool vit = arch.starts_with("vit");
+  const std::string first = vit ? "patch_embed.proj.weight" : "conv1.weight";
+  options.channels = size_of(state, first, 1, options.channels);
+  options.outputs = size_of(state, vit ? "head.weight" : "fc.weight", 0, 0);
+  constexpr std::int64_t kMost = 1 << 20;
+  if (options.channels < 1 || options.channels > 3 || options.outputs > kMost) {
+    fail(Code::kMismatch,
+         "takes images of {} channels and has {} outputs: no network of this suite",
+         options.channels, options.outputs);
+  }
+  if (!vit) return options;
+  options.patch_size = std::clamp<std::int64_t>(size_of(state, first, 2, 16), 1, 512);
+  const std::int64_t places =
+      std::clamp<std::int64_t>(size_of(state, "pos_embed", 1, 197), 2, kMost);
+  options.image_size =
+      std::llround(std::sqrt(static_cast<double>(places - 1))) * options.patch_size;
+  return options;
+}
+
+}  // namespace
+
+store::LoadedCheckpoint open_other(const OtherCheckpoint& wanted) {
+  const std::optional<Uuid> named = Uuid::parse(wanted.reference);
+  if (!named && !wanted.reference.empty()) {
+    const fs::path path = store::resolve(wanted.reference, store::DirectoryMeans::kLast);
+    store::LoadedCheckpoint loaded = store::open_checkpoint(path.string());
+    if (wanted.uuid && loaded.checkpoint.uuid != *wanted.uuid) {
+      fail(Code::kMismatch, "{}: is checkpoint {}, the {} was {}; name that one with --{}",
+           path.string(), loaded.checkpoint.uuid.text(), wanted.option, wanted.uuid->text(),
+           wanted.option);
+    }
+    return loaded;
+  }
+  const std::optional<Uuid> uuid = named ? named : wanted.uuid;
+  if (!uuid) {
+    fail(Code::kMismatch, "does not say which checkpoint its {} is; name it with --{}",
+         wanted.option, wanted.option);
+  }
+  if (auto loaded = open_hint(wanted.hint, *uuid)) return std::move(*loaded);
+  if (const auto path = store::find_checkpoint(*uuid, wanted.roots)) {
+    return store::open_checkpoint(path->string());
+  }
+  std::vector<std::string> looked;
+  for (const fs::path& root : wanted.roots) looked.push_back(root.string());
+  fail(Code::kNotFound,
+       "{} {}: no checkpoint with this UUID in {}; name its file with --{}, or the folders to look "
+       "in with --search-path",
+       wanted.option, uuid->text(), fmt::join(looked, ", "), wanted.option);
+}
+
+std::vector<fs::path> roots_of(const std::string& search_path, const fs::path& checkpoint) {
+  std::vector<fs::path> roots;
+  if (!checkpoint.empty()) roots = store::search_roots(checkpoint);
+  if (search_path.empty()) {
+    roots.insert(roots.end(), {"runs", "."});
+    return roots;
+  }
+  for (std::size_t start = 0; start <= search_path.size();) {
+    const std::size_t end = std::min(search_path.find(':', start), search_path.size());
+    if (end > start) roots.emplace_back(search_path.substr(start, end - start));
+    start = end + 1;
+  }
+  return roots;
+}
+
+StateDict backbone_state(const Checkpoint& checkpoint, const std::string& take,
+                         std::string_view head) {
+  const bool model = checkpoint.type == CheckpointType::kModel;
+  StateDict state = store::take_weights(checkpoint, !take.empty() ? std::string_view(take)
+                                                    : model       ? "model"
+                                                                  : "backbone");
+  if (starts_with_any(state, kBackbone)) return state.strip_prefix(kBackbone);
+  StateDict bare;
+  for (const auto& [name, tensor] : state) {
+    if (!name.starts_with(head)) bare.append(name, tensor);
+  }
+  return bare;
+}
+
+std::string agreed_arch(const Checkpoint& checkpoint, const std::string& arch,
+                        std::string_view option) {
+  const bool given = !arch.empty() && arch != "auto";
+  if (checkpoint.arch.empty() && !given) {
+    fail(Code::kUsage, "does not say its architecture; name it with --{}", option);
+  }
+  if (checkpoint.arch.empty()) return arch;
+  if (given && arch != checkpoint.arch) {
+    fail(Code::kMismatch, "holds a {}, {} = {}; leave the option out", printable(checkpoint.arch),
+         option, arch);
+  }
+  return checkpoint.arch;
+}
+
+FrozenNetwork frozen_network(const store::LoadedCheckpoint& loaded, const std::string& arch,
+                             const std::string& take, bool with_head, c10::Device device) {
+  try {
+    const std::string_view head = arch.starts_with("vit") ? "head." : "fc.";
+    const StateDict state = with_head ? network_state(loaded.checkpoint)
+                                      : backbone_state(loaded.checkpoint, take, head);
+    FrozenNetwork frozen;
+    frozen.network = engine::build_network(options_for(arch, state));
+    auto weights = std::make_shared<engine::Weights>(frozen.network->layout(), device);
+    const engine::KeyReport report =
+        engine::load_state(state, weights->named(), false, frozen.network->adapt());
+    if (!report.fits()) {
+      fail(Code::kMismatch, "does not fit a {}:\n{}", arch, report.text());
+    }
+    frozen.weights = std::move(weights);
+    return frozen;
+  } catch (const Error& error) {
+    throw error.at(loaded.path.string());
+  }
+}
+
+}  // namespace reprise::train

@@ -1,0 +1,58 @@
+// Checkpoints that a run needs beside its own: a backbone under a head, a teacher.
+#pragma once
+
+#include "ckpt/store/load.h"
+#include "engine/models/network.h"
+#include "train/config.h"
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace reprise::train {
+
+// What is said of such a checkpoint.
+struct OtherCheckpoint {
+  std::string option;                        // "backbone", "teacher": for messages
+  std::string reference;                     // a path, a reference, or a UUID
+  std::optional<Uuid> uuid;                  // it has to be this one
+  std::string hint;                          // where it was when it was used before; may be empty
+  std::vector<std::filesystem::path> roots;  // where a UUID is looked for
+};
+
+// Opens it. A reference that is a UUID, or none, is looked for where it was and below the roots.
+// Errors: those of loading; kNotFound naming where it was looked for; kMismatch for a file that is
+// another checkpoint than the one that is wanted.
+store::LoadedCheckpoint open_other(const OtherCheckpoint& wanted);
+
+// --search-path, else runs/ and the directory the process works in; those near `checkpoint` first
+// where it is not empty.
+std::vector<std::filesystem::path> roots_of(const std::string& search_path,
+                                            const std::filesystem::path& checkpoint = {});
+
+// The backbone in a checkpoint of any type, under the bare names of its architecture. `take`:
+// whose, as --backbone-take; empty: a dino checkpoint's teacher. `head`: names to leave out.
+// Errors: kMismatch when it holds none.
+StateDict backbone_state(const Checkpoint& checkpoint, const std::string& take,
+                         std::string_view head);
+
+// Network and weights of a checkpoint, none of which learns.
+struct FrozenNetwork {
+  std::shared_ptr<const engine::Network> network;
+  std::shared_ptr<const engine::Weights> weights;
+};
+
+// The backbone of `loaded`, or with `with_head` its whole network. Sizes follow from the shapes of
+// its weights; `arch` is for checkpoints that do not say theirs. Errors: kMismatch for one that
+// says another architecture or none, or whose names or shapes do not fit, with the report.
+FrozenNetwork frozen_network(const store::LoadedCheckpoint& loaded, const std::string& arch,
+                             const std::string& take, bool with_head, c10::Device device);
+
+// The architecture that a checkpoint and an option agree on. Errors: kMismatch; kUsage naming
+// `option` when neither says one.
+std::string agreed_arch(const Checkpoint& checkpoint, const std::string& arch,
+                        std::string_view option);
+
+}  // namespace reprise::train
