@@ -65,6 +65,15 @@ step "Look at a checkpoint, and verify all of them"
 show ckpt show 'whole/<last>'
 show ckpt verify 'whole/<ep1>' 'whole/<ep2>' 'whole/<ep3>'
 
+step "Learn a backbone from images alone, put a head on it, and see where that came from"
+show train --mode dino --arch vit_tiny --data builtin:digits --image-size 32 --patch-size 8 \
+  --max-samples 256 --max-eval-samples 64 --batch-size 32 --epochs 1 --local-crops 2 \
+  --out-dim 256 --head-hidden 128 --momentum-teacher 0.99 --work-dir runs/dino/1
+show train --mode head --backbone 'runs/dino/1/<last>' --data builtin:digits \
+  --max-samples 256 --max-eval-samples 64 --batch-size 32 --epochs 1 --work-dir runs/head/1
+show eval 'runs/head/1/<last>' --compare-origin
+show ckpt lineage runs/head/1
+
 step "A file of version 1, whose code is gone: what is in it, what would become of it, and the upgrade"
 show ckpt scan v1-head.pth
 show migrate --plan v1-head.pth

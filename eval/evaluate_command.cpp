@@ -78,6 +78,9 @@ class Evaluation {
  private:
   int verdict();
   void introduce(const Subject& subject);
+  engine::Metrics measure(const Subject& subject);
+  std::uint64_t bank_samples(const Subject& subject) const;
+  std::string settings(const Subject& subject) const;
   void print(const Subject& subject, const engine::Metrics& metrics,
              const OriginComparison& origin);
 
@@ -134,22 +137,63 @@ void Evaluation::print(const Subject& subject, const engine::Metrics& metrics,
   io_.flush();
 }
 
+engine::Metrics Evaluation::measure(const Subject& subject) {
+  if (subject.protocol == Protocol::kNetwork) {
+    const train::Measurement measurement{*subject.network,
+                                         *subject.objective,
+                                         *subject.dataset,
+                                         subject.facts,
+                                         options_.batch_size,
+                                         options_.workers,
+                                         pool_,
+                                         *communicator_,
+                                         io_};
+    return train::measure(measurement, *subject.weights, subject.ema.get());
+  }
+  engine::EvaluateOptions evaluation;
+  evaluation.batch_size = options_.batch_size;
+  evaluation.workers = options_.workers;
+  engine::NeighbourOptions neighbours;
+  neighbours.neighbours = options_.neighbours.value_or(subject.config.knn_neighbours);
+  std::optional<engine::LinearOptions> linear;
+  if (subject.protocol == Protocol::kLinear) linear.emplace();
+  const train::FeatureMeasurement measurement{*subject.network,
+                                              *subject.bank,
+                                              *subject.dataset,
+                                              subject.facts,
+                                              bank_samples(subject),
+                                              neighbours,
+                                              linear,
+                                              evaluation,
+                                              pool_,
+                                              *communicator_,
+                                              io_};
+  return train::measure_features(measurement, *subject.weights);
+}
+
+std::uint64_t Evaluation::bank_samples(const Subject& subject) const {
+  return options_.bank_samples.value_or(static_cast<std::uint64_t>(subject.config.knn_samples));
+}
+
+// What a result in eval.tsv depends on beside weights and data.
+std::string Evaluation::settings(const Subject& subject) const {
+  std::string text = fmt::format("max-eval-samples={} image-size={}",
+                                 subject.config.max_eval_samples, subject.facts.image_size);
+  if (subject.protocol == Protocol::kNetwork) return text;
+  text += subject.protocol == Protocol::kLinear
+              ? std::string(" linear")
+              : fmt::format(" neighbours={}",
+                            options_.neighbours.value_or(subject.config.knn_neighbours));
+  return text + fmt::format(" bank={} bank-samples={}", subject.bank->digest().hex().substr(0, 12),
+                            bank_samples(subject));
+}
+
 void Evaluation::one(const fs::path& path) {
   const Subject subject = open_subject(path.string(), options_, data_, device_);
   introduce(subject);
   io_.detail("start: weights of {}", path.string());
-  const train::Measurement measurement{*subject.network,
-                                       *subject.objective,
-                                       *subject.dataset,
-                                       subject.facts,
-                                       options_.batch_size,
-                                       options_.workers,
-                                       pool_,
-                                       *communicator_,
-                                       io_};
   engine::Metrics metrics;
-  engine::translate_torch_errors(
-      [&] { metrics = train::measure(measurement, *subject.weights, subject.ema.get()); });
+  engine::translate_torch_errors([&] { metrics = measure(subject); });
   const OriginComparison origin = compare_with_training(subject, metrics, device_);
   print(subject, metrics, origin);
 
@@ -166,8 +210,7 @@ void Evaluation::one(const fs::path& path) {
   const Checkpoint& checkpoint = subject.loaded.checkpoint;
   const EvalKey key{checkpoint.uuid.text(),
                     subject.dataset->digest().hex(),
-                    fmt::format("max-eval-samples={} image-size={}",
-                                subject.config.max_eval_samples, subject.facts.image_size),
+                    settings(subject),
                     checkpoint.epoch,
                     checkpoint.progress ? checkpoint.progress->update : 0,
                     subject.dataset->size()};

@@ -29,6 +29,26 @@ int main(int argc, char** argv) {
               "side of what the network sees, for checkpoints that do not say it")
       .placeholder("PIXELS");
   command.flag("--skip-bad", options.skip_bad, "leave out images that do not decode");
+  command
+      .option("--protocol", options.protocol,
+              "judge the network, or its backbone alone: by the vote of the nearest training "
+              "samples, or by a linear layer trained on its features; auto: knn for a dino "
+              "checkpoint, else network")
+      .choices({"auto", "network", "knn", "linear"});
+  command.option("--neighbours", options.neighbours, "how many vote with knn (20)")
+      .placeholder("N");
+  command
+      .option("--bank-samples", options.bank_samples,
+              "training samples for knn and linear, spread over the set; 0: all")
+      .placeholder("N");
+  command
+      .option("--backbone", options.backbone,
+              "the checkpoint that holds a head's backbone, if it is not found by its UUID")
+      .placeholder("CKPT");
+  command
+      .option("--search-path", options.search_path,
+              "folders in which a backbone's UUID is looked for, with ':' between")
+      .placeholder("DIRS");
   command.about(
       "Results are appended to eval.tsv in the run directory, by checkpoint, data and "
       "settings.");

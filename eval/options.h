@@ -20,6 +20,12 @@ struct EvalOptions {
   unsigned workers = 2;
   int image_size = 0;  // for checkpoints that do not say: 0 is that of the data
   bool skip_bad = false;
+  // network, knn, linear; auto: the network, or the neighbours where there is no head.
+  std::string protocol = "auto";
+  std::string backbone;     // of a head: empty is where it was, or found by its UUID
+  std::string search_path;  // folders in which that is looked for
+  std::optional<std::int64_t> neighbours;
+  std::optional<std::uint64_t> bank_samples;
 };
 
 }  // namespace reprise::eval

@@ -2,13 +2,16 @@
 
 #include "ckpt/base/error.h"
 #include "engine/data/open.h"
+#include "engine/models/frozen_backbone.h"
 #include "train/experiment.h"
 #include "train/learner.h"
+#include "train/other_checkpoint.h"
 #include "train/start.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace reprise::eval {
 namespace {
@@ -54,6 +57,84 @@ void guess_config(Subject& subject, const EvalOptions& options) {
   subject.facts = train::facts_of(config, {dataset, nullptr});
 }
 
+bool is_head_alone(const Checkpoint& checkpoint) {
+  return checkpoint.type == CheckpointType::kSupervised && checkpoint.backbone.empty();
+}
+
+Protocol protocol_of(const EvalOptions& options, const Checkpoint& checkpoint) {
+  if (options.protocol == "knn") return Protocol::kNeighbours;
+  if (options.protocol == "linear") return Protocol::kLinear;
+  const bool dino = checkpoint.type == CheckpointType::kDino;
+  if (dino && options.protocol == "network") {
+    fail(Code::kUsage,
+         "a dino checkpoint has no head for the labels; use --protocol knn or linear, or train one "
+         "with train --mode head --backbone");
+  }
+  return dino ? Protocol::kNeighbours : Protocol::kNetwork;
+}
+
+// The checkpoint that holds the backbone of a head.
+store::LoadedCheckpoint backbone_of(const Subject& subject, const EvalOptions& options) {
+  const Checkpoint& checkpoint = subject.loaded.checkpoint;
+  train::OtherCheckpoint wanted;
+  wanted.option = "backbone";
+  wanted.reference = options.backbone;
+  wanted.uuid = checkpoint.uuid_backbone;
+  if (subject.trained_here) {
+    const Json& derived = checkpoint.config.at("derived");
+    if (derived.contains("backbone-path") && derived.at("backbone-path").is_string()) {
+      wanted.hint = derived.at("backbone-path").get<std::string>();
+    }
+  }
+  wanted.roots = train::roots_of(options.search_path, subject.loaded.path);
+  return train::open_other(wanted);
+}
+
+void load_weights(Subject& subject, const StateDict& state, c10::Device device) {
+  auto weights = std::make_shared<engine::Weights>(subject.network->layout(), device);
+  engine::load_state(state, weights->named(), true, subject.network->adapt());
+  subject.weights = std::move(weights);
+  const Checkpoint& checkpoint = subject.loaded.checkpoint;
+  if (checkpoint.ema.empty()) return;
+  subject.ema = std::make_unique<engine::Weights>(subject.network->layout(), device);
+  engine::load_state(checkpoint.ema, subject.ema->named(), true);
+}
+
+void make_objective(Subject& subject) {
+  subject.objective =
+      std::make_unique<engine::Objective>(train::make_objective(subject.config, subject.facts));
+}
+
+void open_network(Subject& subject, c10::Device device) {
+  make_objective(subject);
+  subject.network = train::make_network(subject.config, subject.facts);
+  load_weights(subject, train::network_state(subject.loaded.checkpoint), device);
+}
+
+train::FrozenNetwork frozen_backbone(const Subject& subject, const store::LoadedCheckpoint& loaded,
+                                     const std::string& take, c10::Device device) {
+  const std::string arch = train::agreed_arch(loaded.checkpoint, subject.config.arch, "arch");
+  return train::frozen_network(loaded, arch, take, false, device);
+}
+
+void open_head(Subject& subject, const EvalOptions& options, c10::Device device) {
+  make_objective(subject);
+  const train::FrozenNetwork backbone =
+      frozen_backbone(subject, backbone_of(subject, options), subject.config.backbone_take, device);
+  subject.network =
+      engine::on_frozen_backbone(backbone.network, backbone.weights, subject.facts.outputs());
+  load_weights(subject, subject.loaded.checkpoint.head, device);
+}
+
+void open_backbone_alone(Subject& subject, const EvalOptions& options, c10::Device device) {
+  train::FrozenNetwork backbone = is_head_alone(subject.loaded.checkpoint)
+                                      ? frozen_backbone(subject, backbone_of(subject, options),
+                                                        subject.config.backbone_take, device)
+                                      : frozen_backbone(subject, subject.loaded, {}, device);
+  subject.network = std::move(backbone.network);
+  subject.weights = std::move(backbone.weights);
+}
+
 }  // namespace
 
 std::shared_ptr<const engine::Dataset> DataCache::open(const train::Config& config,
@@ -70,6 +151,17 @@ std::shared_ptr<const engine::Dataset> DataCache::open(const train::Config& conf
   return dataset_;
 }
 
+std::shared_ptr<const engine::Dataset> DataCache::open_training(train::Config config) {
+  config.validate = false;
+  const std::string key = fmt::format("{}\n{}\n{}\n{}\n{}", config.data, config.val_split,
+                                      config.seed, config.max_samples, config.image_size);
+  if (!training_ || key != training_key_) {
+    training_ = train::open_data(config).train;
+    training_key_ = key;
+  }
+  return training_;
+}
+
 Subject open_subject(const std::string& path, const EvalOptions& options, DataCache& cache,
                      c10::Device device) {
   Subject subject;
@@ -82,17 +174,20 @@ Subject open_subject(const std::string& path, const EvalOptions& options, DataCa
     } else {
       guess_config(subject, options);
     }
+    subject.protocol = protocol_of(options, checkpoint);
     apply(options, subject.config);
+    if (subject.protocol != Protocol::kNetwork) {
+      if (!options.data.empty()) subject.config.data = options.data;
+      subject.bank = cache.open_training(subject.config);
+      if (!options.data.empty()) subject.facts.class_names = subject.bank->class_names();
+    }
     subject.dataset = cache.open(subject.config, subject.facts);
-    subject.network = train::make_network(subject.config, subject.facts);
-    subject.objective =
-        std::make_unique<engine::Objective>(train::make_objective(subject.config, subject.facts));
-    subject.weights = std::make_unique<engine::Weights>(subject.network->layout(), device);
-    engine::load_state(train::network_state(checkpoint), subject.weights->named(), true,
-                       subject.network->adapt());
-    if (!checkpoint.ema.empty()) {
-      subject.ema = std::make_unique<engine::Weights>(subject.network->layout(), device);
-      engine::load_state(checkpoint.ema, subject.ema->named(), true);
+    if (subject.protocol != Protocol::kNetwork) {
+      open_backbone_alone(subject, options, device);
+    } else if (is_head_alone(checkpoint)) {
+      open_head(subject, options, device);
+    } else {
+      open_network(subject, device);
     }
   } catch (const Error& error) {
     throw error.at(subject.loaded.path.string());

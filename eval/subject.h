@@ -14,14 +14,20 @@
 
 namespace reprise::eval {
 
+enum class Protocol { kNetwork, kNeighbours, kLinear };
+
 // Opens data sets once for many checkpoints of a run. One thread.
 class DataCache {
  public:
   // What the checkpoint was evaluated on in training, or what --data names.
   std::shared_ptr<const engine::Dataset> open(const train::Config& config,
                                               const train::DataFacts& facts);
+  // What its backbone learnt from, or the training half of --data.
+  std::shared_ptr<const engine::Dataset> open_training(train::Config config);
 
  private:
+  std::string training_key_;
+  std::shared_ptr<const engine::Dataset> training_;
   std::string key_;
   std::shared_ptr<const engine::Dataset> dataset_;
 };
@@ -31,14 +37,17 @@ struct Subject {
   bool trained_here = false;  // its configuration is one of train's
   train::Config config;
   train::DataFacts facts;
+  Protocol protocol = Protocol::kNetwork;
   std::shared_ptr<const engine::Dataset> dataset;
-  std::unique_ptr<const engine::Network> network;
+  std::shared_ptr<const engine::Dataset> bank;     // null for kNetwork
+  std::shared_ptr<const engine::Network> network;  // the backbone alone, unless kNetwork
   std::unique_ptr<const engine::Objective> objective;
-  std::unique_ptr<engine::Weights> weights;
+  std::shared_ptr<const engine::Weights> weights;
   std::unique_ptr<engine::Weights> ema;  // null: none in the checkpoint
 };
 
-// Any readable checkpoint with a network and its head. One that train did not write says its
+// Any readable checkpoint: a network and its head, a head whose backbone is found by its UUID, or a
+// backbone alone (dino). One that train did not write says its
 // architecture and nothing of its data: those come from the options. Errors: those of loading;
 // kMismatch naming missing and unexpected weights; kUsage for what has to be said with options.
 Subject open_subject(const std::string& path, const EvalOptions& options, DataCache& cache,

@@ -53,19 +53,6 @@ bool is_for(const OptionSpec& spec, const std::string& mode) {
   return spec.modes.empty() || std::ranges::find(spec.modes, mode) != spec.modes.end();
 }
 
-// An option of another mode would be silently without effect. At its default it says nothing:
-// printed configurations hold every key.
-void refuse_options_of_other_modes(const Config& config) {
-  const Config plain;
-  for (const OptionSpec& spec : option_table()) {
-    if (is_for(spec, config.mode)) continue;
-    const OptionValue value = get_option(config, spec);
-    if (value == get_option(plain, spec)) continue;
-    fail(Code::kUsage, "{} = {} means nothing in mode {}: it is of mode {}; leave it out", spec.key,
-         printable(to_toml(value)), config.mode, fmt::join(spec.modes, ", "));
-  }
-}
-
 void resolve_dino(Config& config) {
   if (config.mode != "dino") return;
   // The paper's values, for its linear scaling rule.
@@ -89,7 +76,7 @@ void resolve_mode(Config& config) {
   if (config.arch == "auto" && config.mode != "head") config.arch = "resnet18";
   for (const auto& [mode, option, value] : {std::tuple("head", "backbone", &config.backbone),
                                             std::tuple("distill", "teacher", &config.teacher)}) {
-    if (config.mode == mode && value->empty()) {
+    if (config.mode == mode && value->empty() && config.resume_from.empty()) {
       fail(Code::kUsage, "mode {} needs another checkpoint: give --{} CKPT", mode, option);
     }
   }
@@ -188,6 +175,17 @@ void check_start(const Config& config) {
 
 }  // namespace
 
+void refuse_options_of_other_modes(const Config& config) {
+  const Config plain;
+  for (const OptionSpec& spec : option_table()) {
+    if (is_for(spec, config.mode)) continue;
+    const OptionValue value = get_option(config, spec);
+    if (value == get_option(plain, spec)) continue;
+    fail(Code::kUsage, "{} = {} means nothing in mode {}: it is of mode {}; leave it out", spec.key,
+         printable(to_toml(value)), config.mode, fmt::join(spec.modes, ", "));
+  }
+}
+
 void resolve(Config& config, int world) {
   if (config.gen_seed) {
     config.seed = draw_seed();
@@ -207,7 +205,7 @@ void resolve(Config& config, int world) {
   if (config.val_split > 0 && !config.val_data.empty()) {
     fail(Code::kUsage, "val-split and val-data contradict each other; give one of them");
   }
-  refuse_options_of_other_modes(config);
+  if (config.resume_from.empty()) refuse_options_of_other_modes(config);
   resolve_mode(config);
   resolve_optimizer(config);
   check_saving(config);

@@ -83,6 +83,7 @@ void DistillMode::describe(const Learner& learner, Checkpoint& checkpoint) const
 
 void DistillMode::describe_config(Json& config) const {
   config["teacher"] = uuid_.text();
+  config["search-path"] = "";
   config["derived"]["teacher-path"] = path_;
 }
 

@@ -58,6 +58,7 @@ void HeadMode::describe(const Learner& learner, Checkpoint& checkpoint) const {
 void HeadMode::describe_config(Json& config) const {
   // The UUID is what counts; the path is where eval and resuming look first.
   config["backbone"] = uuid_.text();
+  config["search-path"] = "";
   config["derived"]["backbone-path"] = path_;
 }
 

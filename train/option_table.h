@@ -59,6 +59,11 @@ OptionValue get_option(const Config& config, const OptionSpec& spec);
 // `value` as TOML: quoted text, numbers that read back to the same double.
 std::string to_toml(const OptionValue& value);
 
+// An option of another mode would be silently without effect. At its default it says nothing:
+// printed configurations hold every key. Errors: kUsage.
+void refuse_options_of_other_modes(const Config& config);
+
+// With resume-from, whose checkpoint says the mode, what depends on the mode is not checked here.
 // Fills in what follows from other options and the number of processes, and refuses options that
 // contradict each other. Errors: kUsage.
 void resolve(Config& config, int world = 1);

@@ -170,6 +170,7 @@ StartPoint plan_start(const std::vector<OptionLayer>& given, int world) {
   layers.insert(layers.end(), given.begin(), given.end());
   start.config = effective_config(layers, world);
   start.differences = compare_configs(before, start.config);
+  refuse_options_of_other_modes(start.config);
   refuse_changes(start);
   return start;
 }
