@@ -50,8 +50,9 @@ DistillMode::DistillMode(const Config& config, const DataFacts& facts, c10::Devi
       path_(std::filesystem::absolute(teacher.path).lexically_normal().string()) {}
 
 LoadedWeights DistillMode::load(const engine::Weights& weights) {
-  // The same memory under the network's own layout, which has no projector.
+  // The network alone, which no projector is part of; --no-strict leaves the rest of it as drawn.
   engine::Weights part(network_->layout(), weights.flat().device());
+  engine::load_state(without_projector(weights), part.named(), true);
   LoadedWeights loaded = load_weights(config_, *network_, part);
   std::vector<engine::NamedTensor> targets;
   for (engine::NamedTensor& target : weights.named()) {

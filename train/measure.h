@@ -44,9 +44,9 @@ struct FeatureMeasurement {
   Io& io;
 };
 
-// "val/knn/acc1" and "val/knn/acc5", or "val/knn/mae" and "val/knn/rmse"; "val/linear/...".
-// `weights` may be those of
-// a larger network that begins with the backbone. As measure().
+// "val/knn/acc1" and "val/knn/acc5", or "val/knn/mae" and "val/knn/rmse"; with `linear`
+// "val/linear/...". `weights` may be those of a larger network that begins with the backbone. As
+// measure().
 engine::Metrics measure_features(const FeatureMeasurement& what, const engine::Weights& weights);
 
 }  // namespace reprise::train

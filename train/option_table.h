@@ -63,9 +63,9 @@ std::string to_toml(const OptionValue& value);
 // printed configurations hold every key. Errors: kUsage.
 void refuse_options_of_other_modes(const Config& config);
 
-// With resume-from, whose checkpoint says the mode, what depends on the mode is not checked here.
 // Fills in what follows from other options and the number of processes, and refuses options that
-// contradict each other. Errors: kUsage.
+// contradict each other; with resume-from, whose checkpoint says the mode, those of other modes are
+// not refused here. Errors: kUsage.
 void resolve(Config& config, int world = 1);
 
 }  // namespace reprise::train

@@ -36,6 +36,8 @@ constexpr std::array kRules = {
     Rule{"configuration.val?data", 10, kUnlikely},
     Rule{"configuration.*log?every*", 10, kUnlikely},
     Rule{"configuration.*workers", 10, kUnlikely},
+    Rule{"configuration.prefetch", 10, kUnlikely},
+    Rule{"configuration.search?path", 10, kUnlikely},
     Rule{"configuration.save*", 10, kUnlikely},
     Rule{"configuration.*?save", 10, kUnlikely},
     Rule{"configuration.keep*", 10, kUnlikely},

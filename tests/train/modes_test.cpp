@@ -199,8 +199,12 @@ TEST_F(Modes, WhatDoesNotFitIsRefusedWithTheNextAct) {
                              "--teacher", backbone_},
          15, "a dino checkpoint holds no network with a head");
   expect(kDigits + Arguments{"--backbone", backbone_}, 2, "means nothing in mode supervised");
-  expect({"--resume-from", head_, "--epochs", "3", "--allow-config-change", "--backbone", head_,
-          "--work-dir", *scratch_ / "runs/head/other"},
+  expect(kHead + Arguments{"--backbone", head_}, 15, "has no backbone");
+  Checkpoint other = store::load(backbone_);
+  other.uuid = Uuid::random();
+  store::save_as(other, *scratch_ / "other.h5");
+  expect({"--resume-from", head_, "--epochs", "3", "--allow-config-change", "--backbone",
+          "other.h5", "--work-dir", *scratch_ / "runs/head/other"},
          15, "its backbone is checkpoint");
 }
 

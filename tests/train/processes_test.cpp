@@ -34,6 +34,11 @@ const Arguments kResNet = words(
     "--arch resnet18 --image-size 16 --batch-size 9 --shards 4 --accumulate 2 --optimizer sgd "
     "--lr 0.01 --max-samples 54 --max-eval-samples 40 --epochs 2 --ema 0.9 --clip-grad 1 "
     "--log-every 1 -q");
+const Arguments kDino = words(
+    "--mode dino --arch vit_tiny --image-size 16 --patch-size 8 --local-size 8 --local-crops 1 "
+    "--dropout 0.1 --drop-path 0.1 --batch-size 6 --shards 4 --accumulate 2 --max-samples 36 "
+    "--max-eval-samples 20 --epochs 2 --clip-grad 1 --momentum-teacher 0.9 --out-dim 96 "
+    "--head-hidden 32 --head-bottleneck 16 --freeze-last-layer 0 --log-every 1 -q");
 
 // A port of the loopback that nothing listens on, or with `keep` one that something does.
 class Port {
@@ -122,6 +127,10 @@ TEST_F(TrainProcesses, DoNotChangeAVitWithDropoutDropPathAccumulationEmaAndClipp
 
 TEST_F(TrainProcesses, DoNotChangeAResNetWithBatchNormAccumulationEmaAndClipping) {
   expect_same_on_all_worlds(kResNet);
+}
+
+TEST_F(TrainProcesses, DoNotChangeDinoWithDropoutAccumulationTeacherAndClipping) {
+  expect_same_on_all_worlds(kDino);
 }
 
 TEST_F(TrainProcesses, ActivationCheckpointingChangesNoBit) {

@@ -171,8 +171,13 @@ TEST_F(Proofs, ActivationCheckpointing) {
   EXPECT_EQ(ledger_digest(run), ledger_digest(unstopped_));
 }
 
-TEST_F(Proofs, ValidationEverySecondUpdateAndNone) {
-  expect_same_training(run_of("often", kViT + Arguments{"--val-every-updates", "2"}));
+TEST_F(Proofs, FourWorkers) {
+  expect_same_training(run_of("workers", kViT + Arguments{"--workers", "4"}));
+}
+
+TEST_F(Proofs, ValidationEveryUpdateEverySeventhAndNone) {
+  expect_same_training(run_of("each", kViT + Arguments{"--val-every-updates", "1"}));
+  expect_same_training(run_of("seventh", kViT + Arguments{"--val-every-updates", "7"}));
   expect_same_training(run_of("never", kViT + Arguments{"--no-validate"}));
 }
 

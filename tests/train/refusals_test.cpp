@@ -75,6 +75,17 @@ TEST_F(Refusals, ResumingWithAnotherSeed) {
   expect({"--resume-from", run_, "--seed", "5"}, 15, "seed = 5, was 0");
 }
 
+TEST_F(Refusals, ResumingWithAnotherArchitecture) {
+  expect({"--resume-from", run_, "--arch", "resnet18"}, 15,
+         "arch = \"resnet18\", was \"vit_tiny\"");
+}
+
+TEST_F(Refusals, GpuThatIsNotThere) {
+  const std::string run = *scratch_ / "gpu";
+  expect(kTiny + Arguments{"--device", "cuda:77", "--work-dir", run}, 10, "use --device cpu");
+  EXPECT_FALSE(fs::exists(run));
+}
+
 TEST_F(Refusals, ResumingWithAnotherSeedIsPossibleWhenAskedFor) {
   const std::string copy = *scratch_ / "allowed";
   const Outcome outcome = train(*scratch_, {"--resume-from", run_, "--seed", "5", "--epochs", "2",

@@ -1,4 +1,4 @@
-"""ResNet and ViT in PyTorch's own modules, with the names of torchvision and of DINO / timm.
+"""torchvision's ResNet, and a ViT in PyTorch's own modules with the names of DINO and timm.
 
 usage: reference_models.py ARCH FOLDER
 Saves FOLDER/ARCH.pth: {weights, images, labels, outputs, loss, gradients, exact_gradients (float64),
@@ -8,75 +8,18 @@ import copy
 import sys
 
 import torch
+import torchvision
 from torch import nn
 from torch.nn import functional as F
 
 
-class BasicBlock(nn.Module):
-    expansion = 1
-
-    def __init__(self, inside, width, stride):
-        super().__init__()
-        self.conv1 = nn.Conv2d(inside, width, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
-        self.downsample = None
-        if stride != 1 or inside != width:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(inside, width, 1, stride, bias=False), nn.BatchNorm2d(width))
-
-    def forward(self, x):
-        y = F.relu(self.bn1(self.conv1(x)))
-        y = self.bn2(self.conv2(y))
-        return F.relu(y + (x if self.downsample is None else self.downsample(x)))
-
-
-class Bottleneck(nn.Module):
-    expansion = 4
-
-    def __init__(self, inside, width, stride):
-        super().__init__()
-        out = width * 4
-        self.conv1 = nn.Conv2d(inside, width, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, stride, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
-        self.conv3 = nn.Conv2d(width, out, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(out)
-        self.downsample = None
-        if stride != 1 or inside != out:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(inside, out, 1, stride, bias=False), nn.BatchNorm2d(out))
-
-    def forward(self, x):
-        y = F.relu(self.bn1(self.conv1(x)))
-        y = F.relu(self.bn2(self.conv2(y)))
-        y = self.bn3(self.conv3(y))
-        return F.relu(y + (x if self.downsample is None else self.downsample(x)))
-
-
-class ResNet(nn.Module):
-    def __init__(self, block, blocks, classes, small):
-        super().__init__()
-        self.conv1 = (nn.Conv2d(3, 64, 3, 1, 1, bias=False) if small
-                      else nn.Conv2d(3, 64, 7, 2, 3, bias=False))
-        self.bn1 = nn.BatchNorm2d(64)
-        self.pool = nn.Identity() if small else nn.MaxPool2d(3, 2, 1)
-        inside = 64
-        for stage, count in enumerate(blocks):
-            width = 64 << stage
-            layers = []
-            for i in range(count):
-                layers.append(block(inside, width, 2 if i == 0 and stage else 1))
-                inside = width * block.expansion
-            setattr(self, f"layer{stage + 1}", nn.Sequential(*layers))
-        self.fc = nn.Linear(inside, classes)
-
-    def forward(self, x):
-        x = self.pool(F.relu(self.bn1(self.conv1(x))))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(x.mean((2, 3)))
+def resnet(kind, small=False):
+    """torchvision's own; for small images with the stem of CIFAR networks."""
+    model = kind(weights=None, num_classes=7)
+    if small:
+        model.conv1 = nn.Conv2d(3, 64, 3, 1, 1, bias=False)
+        model.maxpool = nn.Identity()
+    return model
 
 
 class Attention(nn.Module):
@@ -155,11 +98,11 @@ class Vit(nn.Module):
 def make(arch):
     """The model, the side of its images and the side of the images it is run on."""
     if arch == "resnet18":
-        return ResNet(BasicBlock, [2, 2, 2, 2], 7, False), 64
+        return resnet(torchvision.models.resnet18), 64
     if arch == "resnet18_cifar":
-        return ResNet(BasicBlock, [2, 2, 2, 2], 7, True), 32
+        return resnet(torchvision.models.resnet18, small=True), 32
     if arch == "resnet50":
-        return ResNet(Bottleneck, [3, 4, 6, 3], 7, False), 64
+        return resnet(torchvision.models.resnet50), 64
     if arch == "vit_tiny":
         return Vit(32, 4, 192, 12, 3, 7), 32
     if arch == "vit_tiny_larger":  # built for 32, run on 48
@@ -172,12 +115,11 @@ def main():
     torch.manual_seed(11)
     torch.set_num_threads(1)
     model, side = make(arch)
-    # Running statistics that are not those of a fresh layer.
-    for name, buffer in model.named_buffers():
-        if name.endswith("running_mean"):
-            buffer.normal_(0, 0.1)
-        if name.endswith("running_var"):
-            buffer.uniform_(0.5, 1.5)
+    # Running statistics of some images, as a trained network has: those of a fresh layer say
+    # nothing, and drawn ones let the outputs of a deep network explode.
+    with torch.no_grad():
+        for _ in range(20):
+            model(torch.randn(8, 3, side, side))
     weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     images = torch.randn(6, 3, side, side)
     labels = torch.randint(0, 7, (6,))
