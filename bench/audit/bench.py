@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""`repro audit` of two ledgers of 1,000,000 updates that part at a random one: time and memory."""
+"""`repro audit` of two ledgers of 1,000,000 updates that part at a random one: time and memory,
+beside cmp, which says at which byte, and a Python program that reads both line by line."""
 
 import hashlib
 import json
@@ -12,9 +13,15 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from side_by_side import ROUNDS, binary, scratch  # noqa: E402
+from side_by_side import ROUNDS, Table, binary, scratch  # noqa: E402
 
 UPDATES = 1_000_000
+BY_LINES = """import json, sys
+for a, b in zip(open(sys.argv[1]), open(sys.argv[2])):
+    if a != b:
+        print(json.loads(a)["update"])
+        break
+"""
 HEADER = '{"ledger":1,"digest":"leaf64k-mul-1"}'
 
 
@@ -39,21 +46,30 @@ def main():
     write(folder / "a.jsonl", UPDATES + 1)
     write(folder / "b.jsonl", part_at)
     command = [binary("repro"), "audit", folder / "a.jsonl", folder / "b.jsonl", "--json", "-q"]
-    seconds = []
+    peers = {"repro audit": command, "cmp": ["cmp", folder / "a.jsonl", folder / "b.jsonl"],
+             "Python, line by line": [sys.executable, "-c", BY_LINES, folder / "a.jsonl", folder / "b.jsonl"]}
+    seconds = {name: [] for name in peers}
     for _ in range(ROUNDS):
-        start = time.perf_counter()
-        answer = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        seconds.append(time.perf_counter() - start)
-        found = json.loads(answer.stdout)["first_divergence"]
-        if found["update"] != part_at or found["what"] != "gradient":
-            sys.exit(f"wrong answer: {found}, they part at {part_at}")
+        for name, program in peers.items():
+            start = time.perf_counter()
+            answer = subprocess.run(program, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            seconds[name].append(time.perf_counter() - start)
+            if name == "repro audit":
+                found = json.loads(answer.stdout)["first_divergence"]
+                if found["update"] != part_at or found["what"] != "gradient":
+                    sys.exit(f"wrong answer: {found}, they part at {part_at}")
     script = ("import os, subprocess, sys\np = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)\n"
               "print(os.wait4(p.pid, 0)[2].ru_maxrss)")
     peak = int(subprocess.run([sys.executable, "-c", script, *map(str, command)], capture_output=True, text=True).stdout) / 1024
-    print(f"audit of two ledgers of {UPDATES:,} updates that part at {part_at:,}: "
-          f"{statistics.median(seconds):.3f} s (goal <= 2), {peak:.0f} MiB (goal <= 64)")
     shutil.rmtree(folder)
+    table = Table(f"Audit of two ledgers of {UPDATES:,} updates that part at {part_at:,}")
+    medians = {name: statistics.median(times) for name, times in seconds.items()}
+    table.times(medians, "repro audit")
+    table.goal("time", medians["repro audit"], 2, " s")
+    table.goal("memory", peak, 64, " MiB")
+    print(f"\n{table.missed} goals missed" if table.missed else "\nall goals met")
+    return 1 if table.missed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
