@@ -201,8 +201,7 @@ std::uint64_t execute(const RetentionPlan& plan) {
     folders.push_back(item.entry.path.parent_path());
   }
   std::ranges::sort(folders);
-  const auto repeated = std::ranges::unique(folders);
-  folders.erase(repeated.begin(), repeated.end());
+  folders.erase(std::unique(folders.begin(), folders.end()), folders.end());
   for (const fs::path& folder : folders) sync_directory(folder);
   return freed;
 }

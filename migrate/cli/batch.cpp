@@ -63,8 +63,8 @@ std::vector<Source> find_sources(const MigrateOptions& options) {
     }
   }
   std::ranges::sort(sources, {}, &Source::path);
-  const auto repeated = std::ranges::unique(sources, {}, &Source::path);
-  sources.erase(repeated.begin(), repeated.end());
+  const auto same_path = [](const Source& a, const Source& b) { return a.path == b.path; };
+  sources.erase(std::unique(sources.begin(), sources.end(), same_path), sources.end());
   return sources;
 }
 

@@ -8,7 +8,8 @@
 namespace reprise::attest {
 namespace {
 
-const std::array<std::string, 1> kIgnored = {kRunAttestation};
+// The envelope itself, and the empty file that a writing process locks.
+const std::array<std::string, 2> kIgnored = {kRunAttestation, ".lock"};
 
 }  // namespace
 

@@ -44,9 +44,18 @@ std::string invalid(const Json& statement) {
       return "data set " + printable(name) + " has no SHA-256";
     }
   }
-  if (!is_array(predicate["runDetails"], "byproducts")) return "no runDetails.byproducts";
-  if (!is_array(predicate["runDetails"], "reprise_records")) return "no runDetails.reprise_records";
-  for (const Json& record : predicate["runDetails"]["reprise_records"]) {
+  const Json& details = predicate["runDetails"];
+  if (details.contains("metadata") && !is_object(details, "metadata"))
+    return "no runDetails.metadata";
+  if (!is_array(details, "byproducts")) return "no runDetails.byproducts";
+  for (const Json& byproduct : details["byproducts"]) {
+    if (!byproduct.is_object() || !byproduct.contains("name") || !byproduct["name"].is_string() ||
+        !is_object(byproduct, "digest")) {
+      return "a by-product without name or digest";
+    }
+  }
+  if (!is_array(details, "reprise_records")) return "no runDetails.reprise_records";
+  for (const Json& record : details["reprise_records"]) {
     if (!record.is_object() || !record.contains("id")) return "a record without an id";
   }
   return {};

@@ -34,8 +34,8 @@ class AxisMap {
       }
     }
     std::ranges::sort(knots_, {}, &Point::x);
-    const auto same = std::ranges::unique(knots_, {}, &Point::x);
-    knots_.erase(same.begin(), same.end());
+    const auto same_x = [](const Point& a, const Point& b) { return a.x == b.x; };
+    knots_.erase(std::unique(knots_.begin(), knots_.end(), same_x), knots_.end());
   }
 
   double operator()(double samples) const {

@@ -338,6 +338,11 @@ TEST(Diff, BadFingerprintsAreNamed) {
   EXPECT_EQ(with("in-toto.io/Statement/v1", "in-toto.io/Statement/v2").code, 13);
   EXPECT_EQ(with("\"predicate\"", "\"other\"").code, 12);
   EXPECT_EQ(with("\"resolvedDependencies\": []", "\"resolvedDependencies\": [1]").code, 12);
+  EXPECT_EQ(with("\"byproducts\": []", "\"byproducts\": [1]").code, 12);
+  EXPECT_EQ(with("\"metadata\"", "\"metadata\": 1, \"other\"").code, 12);
+  must(scratch.path(), "cp b.json b/fingerprint.json");
+  EXPECT_EQ(repro(scratch.path(), "run -o b -- touch ran").code, 12);
+  EXPECT_FALSE(fs::exists(scratch / "ran")) << "a record that cannot be written stops first";
   EXPECT_EQ(with("{", "").code, 12);
   EXPECT_EQ(repro(scratch.path(), "diff a nowhere").code, 10);
   EXPECT_EQ(repro(scratch.path(), "diff a").code, 2);
