@@ -2,6 +2,7 @@
 # ./run fuzz TARGET|all SECONDS: libFuzzer with AddressSanitizer and UBSan, so many seconds a target.
 # The corpus grows in build/fuzz/corpus/TARGET, from the seeds in tests/fuzz/seeds/TARGET; an input
 # that breaks the target is kept in build/fuzz/found/TARGET. With all, a target runs on each core.
+# REPRISE_FUZZ_SEED=N draws the same inputs each time, for who must not fail by chance.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/common.sh
@@ -17,6 +18,7 @@ fuzz() {
   mkdir -p "$corpus" "$found"
   [[ -d $seeds ]] || seeds=
   "build/fuzz/bin/fuzz_$target" -max_total_time="$seconds" -rss_limit_mb=4096 -timeout=10 \
+    -seed="${REPRISE_FUZZ_SEED:-0}" \
     -artifact_prefix="$found/" -print_final_stats=1 "$corpus" ${seeds:+"$seeds"}
 }
 
