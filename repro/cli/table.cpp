@@ -28,7 +28,7 @@ std::vector<Line> lines_of(const TableOptions& options, Io& io) {
   for (const fs::path& root : options.roots) {
     std::error_code failure;
     if (!fs::is_directory(root, failure)) {
-      fail(Code::kNotFound, "{}: no such directory", printable(root.native()));
+      fail(Code::kNotFound, "{}: no directory of that name", printable(root.native()));
     }
     for (const auto& found : store::RunDirectory::find_all(root, options.depth)) {
       const bool known = std::ranges::any_of(
@@ -49,7 +49,9 @@ std::vector<Line> lines_of(const TableOptions& options, Io& io) {
 
 // Best first; runs without the metric last.
 void sort(std::vector<Line>& lines, const std::string& metric) {
-  const auto [name, mode] = report::metric_of(metric);
+  const auto wanted = report::metric_of(metric);
+  const std::string& name = wanted.first;
+  const store::MetricMode mode = wanted.second;
   const auto value_of = [&](const Line& line) -> std::optional<double> {
     const auto at = std::ranges::find(line.scores, name, &report::Score::metric);
     if (at == line.scores.end()) return std::nullopt;

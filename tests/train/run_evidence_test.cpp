@@ -164,6 +164,32 @@ TEST_F(RunEvidence, RunsOfOtherCadenceLengthAndWorldSizeAreTheSame) {
   EXPECT_EQ(shorter["summary"], "The same up to update 5; then only A goes on, to 8.");
 }
 
+// Also of a run of two processes, from within an epoch, and over the end of one.
+TEST_F(RunEvidence, ReplayPassesFromEveryCheckpoint) {
+  must(repo(), kTrain + kSettings + "--nproc 2 --save-every-updates 3 --work-dir stretches");
+  std::vector<std::string> from;
+  for (const auto& entry : fs::directory_iterator(repo() / "stretches/checkpoints")) {
+    from.push_back(entry.path().string());
+  }
+  ASSERT_EQ(from.size(), 4u) << "after updates 3, 4, 6 and 8";
+  int passed = 0;
+  for (const std::string& file : from) {
+    const Outcome outcome = run(kRepro + " replay stretches --from '" + file + "'");
+    if (outcome.code == 15) {
+      EXPECT_THAT(outcome.out, HasSubstr("nothing lies behind update 8"));
+      continue;
+    }
+    EXPECT_EQ(outcome.code, 0) << outcome.out;
+    EXPECT_THAT(outcome.out, HasSubstr("to 8: the same, every line"));
+    ++passed;
+  }
+  EXPECT_EQ(passed, 3);
+  const Outcome none = run(kRepro + " replay base --from ep1");
+  EXPECT_EQ(none.code, 10);
+  EXPECT_THAT(none.out, HasSubstr("'<ep1>'"));
+  EXPECT_EQ(run(kRepro + " replay base --from '<ep1>' --updates 0").code, 2);
+}
+
 // By a program that was written from docs/ledger-format.md, with h5py for the values.
 TEST_F(RunEvidence, TheLedgerIsWhatItsFormatDocumentSays) {
   if (!fs::exists(REPRISE_PYTHON)) GTEST_SKIP() << "needs " REPRISE_PYTHON;
