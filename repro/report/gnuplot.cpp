@@ -106,9 +106,10 @@ std::string script_of(const Picture& picture, bool svg) {
   script += "plot ";
   for (std::size_t i = 0; i < picture.curves.size(); ++i) {
     script += fmt::format(
-        "{}'data' index {} using 1:2 with linespoints pt 7 ps 0.3 lw 1.8 lc rgb '{}' title {}, "
+        "{}'data' index {} using 1:2 with linespoints pt 7 ps 0.3 lw 1.8 dt {} lc rgb '{}' title "
+        "{}, "
         "'data' index {} using 1:2 with points pt 7 ps 1.1 lc rgb '#12a312' notitle",
-        i == 0 ? "" : ", ", 2 * i, kColours[i % kColours.size()],
+        i == 0 ? "" : ", ", 2 * i, i / kColours.size() % 5 + 1, kColours[i % kColours.size()],
         in_quotes(picture.curves[i].label), 2 * i + 1);
   }
   return script + "\n";

@@ -62,6 +62,7 @@ th,td{text-align:left;vertical-align:top;padding:.25rem .7rem .25rem 0;border-bo
 thead th{color:var(--soft);font-weight:600;white-space:nowrap}
 td{overflow-wrap:anywhere;min-width:5rem}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;overflow-wrap:normal;white-space:nowrap;min-width:0}
 tbody th{font-weight:500;overflow-wrap:break-word}
+.wide tbody th,.wide thead th:first-child{position:sticky;left:0;background:var(--paper)}
 code{font:0.9em ui-monospace,"DejaVu Sans Mono",monospace;overflow-wrap:anywhere}
 .good{color:var(--good)}.bad{color:var(--bad)}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,340px),1fr));gap:1rem}

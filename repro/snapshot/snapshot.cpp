@@ -63,6 +63,9 @@ void require_budget(std::vector<Content>& contents, const Options& options) {
             [](const Content* a, const Content* b) { return a->size > b->size; });
   std::string names;
   for (std::size_t i = 0; i < std::min(kNamed, largest.size()); ++i) {
+    // Leaving out a file of a few bytes helps nobody.
+    if (i > 0 && largest[i]->size <= options.file_limit_bytes && largest[i]->size < total / 100)
+      break;
     names += fmt::format("{}{} ({})", i == 0 ? "" : ", ", printable(largest[i]->entry->path),
                          format_bytes(largest[i]->size));
   }
