@@ -58,6 +58,11 @@ cmp whole.digests stopped.digests || surprise "the two runs differ"
 say "$(wc -l <whole.digests) tensors (weights, optimizer): every SHA-256 is equal"
 show repro audit whole stopped
 
+step "Two processes give the bits of one"
+show train "${settings[@]}" --seed 7 --nproc 2 --jobs 1 --max-updates 8 --no-validate --work-dir two
+cmp <(head -n 9 whole/ledger.jsonl) two/ledger.jsonl || surprise "the ledgers differ"
+say "8 updates: data, loss, gradients and weights of each have equal digests"
+
 step "Evaluate every saved epoch offline, and compare with what training logged"
 show eval whole --all --compare-origin
 

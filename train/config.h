@@ -22,6 +22,8 @@ struct Config {
   std::string arch = "auto";
   std::int64_t image_size = 0;
   std::int64_t patch_size = 0;
+  std::int64_t multi_scale_min = 0;
+  std::int64_t multi_scale_max = 0;
   double dropout = 0;
   double drop_path = 0;
 
@@ -32,6 +34,7 @@ struct Config {
   std::string augment = "usual";
   bool skip_bad = false;
   bool cache = false;
+  std::int64_t prefetch = 2;
   std::int64_t workers = 2;
 
   std::int64_t epochs = 10;
@@ -47,6 +50,7 @@ struct Config {
   std::string optimizer = "adamw";
   std::optional<double> lr;
   double head_lr = 0;
+  std::string lr_factors;
   std::optional<double> weight_decay;
   bool decay_all = false;
   double momentum = 0.9;

@@ -131,20 +131,23 @@ std::unique_ptr<engine::Loader> Loop::make_loader() const {
   engine::BatchPlan plan =
       [sampler = engine::TrainSampler(number(c_.seed), p_.facts.train_samples,
                                       plan_.samples_per_update(), cursor()),
-       left = target_ - p_.learner.progress.update,
+       &mode = p_.mode, update = p_.learner.progress.update, target = target_,
        local = plan_.local_samples()]() mutable -> std::optional<engine::BatchRequest> {
-    if (left-- == 0) return std::nullopt;
+    if (update == target) return std::nullopt;
     const engine::TrainSampler::Step step = sampler.next();
     engine::BatchRequest request;
     request.epoch = step.epoch;
     request.after = step.after;
+    request.side = mode.side(update++);
     const auto first = step.ids.begin() + static_cast<std::ptrdiff_t>(local.first);
     request.ids.assign(first, first + static_cast<std::ptrdiff_t>(local.count));
     return request;
   };
   engine::LoaderOptions options;
   options.workers = static_cast<unsigned>(c_.workers);
+  options.prefetch = static_cast<unsigned>(c_.prefetch);
   options.seed = number(c_.seed);
+  options.largest_side = p_.mode.largest_side();
   return std::make_unique<engine::Loader>(*p_.data.train, p_.mode.views(*p_.data.train),
                                           plan_.local_samples().count, std::move(plan), options);
 }

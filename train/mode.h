@@ -52,6 +52,10 @@ class Mode {
   virtual std::shared_ptr<const engine::Layout> layout() const = 0;
   // The pictures that the loader makes of each sample.
   virtual std::vector<engine::View> views(const engine::Dataset& dataset) const = 0;
+  // Multi-scale training: the side of the first of them in update `update`, at most
+  // largest_side(); 0: as views() says.
+  virtual int side(std::uint64_t /*update*/) const { return 0; }
+  virtual int largest_side() const { return 0; }
   virtual StepNeeds needs() const = 0;
 
   // --load-from, into weights that have just been drawn.

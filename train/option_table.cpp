@@ -45,6 +45,20 @@ std::vector<OptionSpec> make_table() {
        .effect = E::kBits,
        .placeholder = "PIXELS",
        .high = 512});
+  add({.key = "multi-scale-min",
+       .field = &C::multi_scale_min,
+       .help = "smallest side of training images, drawn for each update; 0: image-size",
+       .effect = E::kBits,
+       .placeholder = "PIXELS",
+       .high = 4096,
+       .modes = kLabels});
+  add({.key = "multi-scale-max",
+       .field = &C::multi_scale_max,
+       .help = "largest one; steps are those of a ViT's patches, else 8 pixels; 0: image-size",
+       .effect = E::kBits,
+       .placeholder = "PIXELS",
+       .high = 4096,
+       .modes = kLabels});
   add({.key = "dropout",
        .field = &C::dropout,
        .help = "share of activations dropped in a ViT",
@@ -94,6 +108,12 @@ std::vector<OptionSpec> make_table() {
        .help = "threads that load images; 0: between updates",
        .placeholder = "N",
        .high = 256});
+  add({.key = "prefetch",
+       .field = &C::prefetch,
+       .help = "batches that they load ahead",
+       .placeholder = "N",
+       .low = 1,
+       .high = 64});
 
   group = "how long";
   add({.key = "epochs",
@@ -173,6 +193,12 @@ std::vector<OptionSpec> make_table() {
        .effect = E::kBits,
        .placeholder = "X",
        .high = 1e6});
+  add({.key = "lr-factors",
+       .field = &C::lr_factors,
+       .help = "factors on the learning rate of weights by the start of their names, as "
+               "patch_embed.=0.1,blocks.0.=0.5; the longest start counts",
+       .effect = E::kBits,
+       .placeholder = "NAME=X,..."});
   add({.key = "weight-decay",
        .field = &C::weight_decay,
        .help = "pull towards zero (adamw 0.05, sgd and lars 0.0005, adam 0)",

@@ -10,6 +10,7 @@
 #include "engine/distributed/place.h"
 #include "train/adopt.h"
 #include "train/loop.h"
+#include "train/lr_factors.h"
 #include "train/requeue.h"
 #include "train/run_events.h"
 #include "train/run_fingerprint.h"
@@ -42,10 +43,7 @@ Learner new_learner(const Config& config, const Mode& mode, c10::Device device) 
   Learner learner{std::move(weights), nullptr, std::nullopt, std::nullopt, {}, {}, {},
                   mode.parents()};
   engine::OptimizerOptions optimizer = optimizer_options(config);
-  if (config.head_lr > 0) {
-    optimizer.lr_factors = {
-        {std::string(mode.network().head_prefix()), config.head_lr / *config.lr}};
-  }
+  optimizer.lr_factors = lr_factors(config, *mode.layout(), mode.network().head_prefix());
   const engine::MemoryScope of_optimizer(engine::MemoryPart::kOptimizer);
   learner.optimizer = engine::make_optimizer(optimizer, learner.weights);
   if (config.amp == "fp16") learner.scaler.emplace(config.loss_scale);

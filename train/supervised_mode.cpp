@@ -16,7 +16,8 @@ SupervisedMode::SupervisedMode(const Config& config, const DataFacts& facts,
     : config_(config),
       facts_(facts),
       network_(std::move(network)),
-      objective_(make_objective(config, facts)) {}
+      objective_(make_objective(config, facts)),
+      scale_(config, network_->options()) {}
 
 std::vector<engine::View> SupervisedMode::views(const engine::Dataset& dataset) const {
   return {training_view(config_, facts_, dataset)};

@@ -3,6 +3,7 @@
 
 #include "engine/tasks/objective.h"
 #include "train/mode.h"
+#include "train/multi_scale.h"
 
 namespace reprise::train {
 
@@ -14,6 +15,8 @@ class SupervisedMode : public Mode {
   const engine::Network& network() const override { return *network_; }
   std::shared_ptr<const engine::Layout> layout() const override { return network_->layout(); }
   std::vector<engine::View> views(const engine::Dataset& dataset) const override;
+  int side(std::uint64_t update) const override { return scale_.side(update); }
+  int largest_side() const override { return scale_.largest(); }
   StepNeeds needs() const override { return {.sums = 1}; }
   LoadedWeights load(const engine::Weights& weights) override;
   engine::ShardFunction shard_function(const Learner& learner, const engine::Batch& batch,
@@ -32,6 +35,7 @@ class SupervisedMode : public Mode {
   const DataFacts& facts_;
   std::unique_ptr<const engine::Network> network_;
   engine::Objective objective_;
+  MultiScale scale_;
 };
 
 }  // namespace reprise::train

@@ -133,6 +133,37 @@ TEST_F(TrainProcesses, DoNotChangeDinoWithDropoutAccumulationTeacherAndClipping)
   expect_same_on_all_worlds(kDino);
 }
 
+TEST_F(TrainProcesses, DoNotChangeMultiScaleTrainingNorLearningRatesOfGroups) {
+  for (const auto& [name, network] :
+       {std::pair("vit",
+                  "--arch vit_tiny --patch-size 8 --lr-factors patch_embed.=0.25,blocks.0.=0.5"),
+        std::pair("resnet", "--arch resnet18 --lr-factors conv1.=0.5")}) {
+    SCOPED_TRACE(name);
+    const Arguments what =
+        words(network) +
+        words(
+            "--image-size 16 --multi-scale-min 8 --multi-scale-max 24 --head-lr 0.01 --batch-size "
+            "8 "
+            "--shards 4 --max-samples 40 --max-eval-samples 20 --epochs 1 --log-every 1 -q");
+    const std::string one = run_of(std::string(name) + "-one", what + words("--jobs 1"));
+    const std::string two = scratch_ / (std::string(name) + "-two");
+    const Outcome stopped =
+        train_and_signal(scratch_, what + words("--nproc 2 --jobs 2 --workers 0 --work-dir " + two),
+                         two, 2, SIGTERM);
+    EXPECT_EQ(stopped.code, 75) << stopped.err;
+    const Outcome rest =
+        train(scratch_, words("-q --nproc 1 --jobs 3 --workers 3 --resume-from " + two));
+    EXPECT_EQ(rest.code, 0) << rest.err;
+    EXPECT_EQ(ledger_digest(two), ledger_digest(one));
+    // Without either the bits are others.
+    const std::string plain = run_of(std::string(name) + "-plain",
+                                     what + words("--multi-scale-min 16 --multi-scale-max 16"));
+    EXPECT_NE(ledger_digest(plain), ledger_digest(one));
+    std::filesystem::remove_all(scratch_.path());
+    std::filesystem::create_directories(scratch_.path());
+  }
+}
+
 TEST_F(TrainProcesses, ActivationCheckpointingChangesNoBit) {
   for (const auto& [name, what] : {std::pair("vit", kViT), std::pair("resnet", kResNet)}) {
     SCOPED_TRACE(name);

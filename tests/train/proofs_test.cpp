@@ -171,8 +171,9 @@ TEST_F(Proofs, ActivationCheckpointing) {
   EXPECT_EQ(ledger_digest(run), ledger_digest(unstopped_));
 }
 
-TEST_F(Proofs, FourWorkers) {
-  expect_same_training(run_of("workers", kViT + Arguments{"--workers", "4"}));
+TEST_F(Proofs, FourWorkersAndAnyPrefetch) {
+  expect_same_training(run_of("four", kViT + Arguments{"--workers", "4", "--prefetch", "7"}));
+  expect_same_training(run_of("one", kViT + Arguments{"--workers", "1", "--prefetch", "1"}));
 }
 
 TEST_F(Proofs, ValidationEveryUpdateEverySeventhAndNone) {

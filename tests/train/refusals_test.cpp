@@ -80,6 +80,16 @@ TEST_F(Refusals, ResumingWithAnotherArchitecture) {
          "arch = \"resnet18\", was \"vit_tiny\"");
 }
 
+TEST_F(Refusals, ScalesAndFactorsThatMeanNothing) {
+  const Arguments none = {"--work-dir", *scratch_ / "none"};
+  expect(kTiny + none + Arguments{"--multi-scale-max", "20"}, 2, "multiples of the patch size 8");
+  expect(kTiny + none + Arguments{"--multi-scale-min", "24"}, 2, "in rising order");
+  expect(kTiny + none + Arguments{"--lr-factors", "block.0.=2"}, 2,
+         "no weight's name begins with 'block.0.'");
+  expect(kTiny + none + Arguments{"--lr-factors", "head.=nan"}, 2, "as blocks.0.=0.5");
+  EXPECT_FALSE(fs::exists(*scratch_ / "none"));
+}
+
 TEST_F(Refusals, GpuThatIsNotThere) {
   const std::string run = *scratch_ / "gpu";
   expect(kTiny + Arguments{"--device", "cuda:77", "--work-dir", run}, 10, "use --device cpu");

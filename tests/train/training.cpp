@@ -165,7 +165,7 @@ std::string training_digest(const fs::path& file) {
   checkpoint.metrics = Json::object();
   for (const char* key :
        {"validate", "val-every", "val-every-updates", "val-begin", "async-save", "derived",
-        "workers", "max-updates", "log-every", "activation-checkpointing"}) {
+        "workers", "prefetch", "max-updates", "log-every", "activation-checkpointing"}) {
     checkpoint.config.erase(key);
   }
   return digest_of(std::move(checkpoint));

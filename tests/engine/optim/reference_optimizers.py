@@ -18,7 +18,21 @@ CASES = {
     "sgd_nesterov": (torch.optim.SGD, dict(lr=0.05, momentum=0.9, weight_decay=0.01, nesterov=True)),
     "adam": (torch.optim.Adam, dict(lr=0.003, weight_decay=0.01)),
     "adamw": (torch.optim.AdamW, dict(lr=0.003, betas=(0.8, 0.99), eps=1e-6, weight_decay=0.05)),
+    "adamw_groups": (torch.optim.AdamW, dict(lr=0.003, weight_decay=0.05, factors={"b.": 0.125})),
 }
+
+
+def make(kind, params, options):
+    """The optimizer; factors on the learning rate give weights a group of their own."""
+    options = dict(options)
+    groups = {}
+    for start, factor in {"": 1, **options.pop("factors", {})}.items():
+        for name in params:
+            if name.startswith(start):
+                groups[name] = factor
+    return kind([{"params": [p for n, p in params.items() if groups[n] == factor],
+                  "lr": options["lr"] * factor} for factor in dict.fromkeys(groups.values())],
+                **options)
 
 
 def gradient(name, update):
@@ -55,7 +69,7 @@ def main():
                "start": values(fresh()), "cases": {}}
         for case, (kind, options) in CASES.items():
             params = fresh()
-            optimizer = kind(params.values(), **options)
+            optimizer = make(kind, params, options)
             for update in range(100):
                 step(params, optimizer, update)
                 if update == 49:
@@ -67,7 +81,7 @@ def main():
     out = {}
     for case, (kind, options) in CASES.items():
         params = fresh()
-        optimizer = kind(params.values(), **options)
+        optimizer = make(kind, params, options)
         expected_keys = set(optimizer.state_dict()["param_groups"][0])
         found = ours[case]
         assert set(found["param_groups"][0]) == expected_keys, (

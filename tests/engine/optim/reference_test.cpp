@@ -45,6 +45,11 @@ std::map<std::string, OptimizerOptions> cases() {
   adam.eps = 1e-6;
   adam.weight_decay = 0.05;
   all["adamw"] = adam;
+  adam.beta1 = 0.9;
+  adam.beta2 = 0.999;
+  adam.eps = 1e-8;
+  adam.lr_factors = {{"b.", 0.125}};
+  all["adamw_groups"] = adam;
   return all;
 }
 
