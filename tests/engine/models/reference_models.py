@@ -144,4 +144,5 @@ def main():
     }, f"{folder}/{arch}.pth")
 
 
-main()
+if __name__ == "__main__":
+    main()
