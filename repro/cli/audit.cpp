@@ -19,7 +19,16 @@ struct AuditOptions {
 // A run directory's ledger, or the file itself.
 fs::path ledger_of(const fs::path& place) {
   std::error_code ignored;
-  return fs::is_directory(place, ignored) ? place / "ledger.jsonl" : place;
+  if (!fs::is_directory(place, ignored)) return place;
+  const fs::path ledger = place / "ledger.jsonl";
+  if (!fs::exists(ledger, ignored)) {
+    fail(Code::kNotFound,
+         "{}: has no ledger.jsonl; train writes one unless told --no-ledger, and repro diff "
+         "compares "
+         "what runs of any program were made of",
+         printable(place.native()));
+  }
+  return ledger;
 }
 
 // The fingerprint beside a ledger; null when there is none.

@@ -65,6 +65,15 @@ double RunRecord::hours() const {
 }
 
 RunRecord read_run(const fs::path& path) {
+  // `repro capture` and `run` describe what was started, and know nothing of its training.
+  if (fs::exists(path / fingerprint::kFileName) && !fs::exists(path / "run.json") &&
+      !fs::exists(path / "checkpoints")) {
+    fail(Code::kMismatch,
+         "{}: was captured from another program: it holds neither run.json nor checkpoints, so "
+         "there "
+         "is nothing to show; repro diff, verify, sign and restore take it",
+         printable(path.native()));
+  }
   const store::RunDirectory directory = store::RunDirectory::open(path);
   RunRecord run;
   run.path = directory.path();

@@ -253,6 +253,23 @@ TEST(Run, ASignalThatEndsTheCommandIsItsExitCode) {
   EXPECT_FALSE(fs::exists(scratch / "run2"));
 }
 
+// A captured run of any program has a fingerprint, and no training to speak of.
+TEST(Run, WhatNeedsTrainingSaysSo) {
+  const Scratch scratch;
+  ASSERT_EQ(repro(scratch.path(), "run -q -o run -- true").code, 0);
+  for (const char* command :
+       {"report run -o r.html", "plot run -o x.png", "export run --mlflow m"}) {
+    const Outcome outcome = repro(scratch.path(), command);
+    EXPECT_EQ(outcome.code, 15) << command;
+    EXPECT_THAT(outcome.out, HasSubstr("captured from another program")) << command;
+  }
+  const Outcome audit = repro(scratch.path(), "audit run run");
+  EXPECT_EQ(audit.code, 10);
+  EXPECT_THAT(audit.out, HasSubstr("run: has no ledger.jsonl"));
+  EXPECT_EQ(repro(scratch.path(), "verify run").code, 0);
+  EXPECT_EQ(repro(scratch.path(), "diff run run").code, 0);
+}
+
 TEST(Run, TermIsPassedOn) {
   const Scratch scratch;
   const Outcome outcome =
