@@ -378,5 +378,58 @@ TEST(Restore, TamperedSnapshotIsRefused) {
   EXPECT_EQ(repro(scratch.path(), "restore run out").code, 2) << "a directory that is there";
 }
 
+// Archives that Python's zipfile wrote, in a run whose fingerprint names them by their SHA-256: who
+// makes such a run may write what he likes into it.
+class HostileRun : public testing::TestWithParam<std::pair<const char*, const char*>> {};
+
+TEST_P(HostileRun, IsRefusedByRestoreAndVerifyAndWritesNothing) {
+  const Scratch scratch;
+  make_repository(scratch / "repo");
+  ASSERT_EQ(repro(scratch / "repo", "capture -q -o ../box/run >/dev/null").code, 0);
+  put(scratch / "make.py", std::string(R"(import hashlib, json, stat, struct, zipfile
+run = 'box/run/'
+z = zipfile.ZipFile(run + 'snapshot.zip', 'w', zipfile.ZIP_DEFLATED)
+def add(name, data=b'x', mode=stat.S_IFREG | 0o644):
+    info = zipfile.ZipInfo(name)
+    info.create_system, info.external_attr = 3, mode << 16
+    z.writestr(info, data)
+)") + GetParam().second + R"(
+z.close()
+data = bytearray(open(run + 'snapshot.zip', 'rb').read())
+if grows:
+    at = data.index(b'PK\1\2')
+    data[at + 24:at + 28] = data[22:26] = struct.pack('<I', 0x7fffffff)
+    open(run + 'snapshot.zip', 'wb').write(data)
+s = json.load(open(run + 'fingerprint.json'))
+for b in s['predicate']['runDetails']['byproducts']:
+    if b['name'] == 'snapshot.zip':
+        b['digest']['sha256'] = hashlib.sha256(data).hexdigest()
+json.dump(s, open(run + 'fingerprint.json', 'w'))
+)");
+  must(scratch.path(), "sed -i '1i grows = False' make.py && python3 -W ignore make.py");
+  const std::string before = must(scratch.path(), "find . | sort");
+  const Outcome restored = repro(scratch / "box", "restore run out");
+  EXPECT_EQ(restored.code, 12) << restored.out;
+  EXPECT_THAT(restored.out, HasSubstr("snapshot.zip"));
+  const Outcome verified = repro(scratch / "box", "verify run");
+  // A repository may hold a link out of it, so that alone is no damage; its tree is another one.
+  EXPECT_THAT(verified.code, testing::AnyOf(1, 12)) << verified.out;
+  EXPECT_THAT(verified.out, HasSubstr("FAIL  snapshot.zip"));
+  EXPECT_EQ(must(scratch.path(), "find . | sort"), before);
+  EXPECT_FALSE(fs::exists("/tmp/reprise-pwned"));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Kinds, HostileRun,
+    testing::Values(std::pair{"Parent", "add('../pwned')"},
+                    std::pair{"Absolute", "add('/tmp/reprise-pwned')"},
+                    std::pair{"LinkOut", "add('l', b'../../pwned', stat.S_IFLNK | 0o777)"},
+                    std::pair{"ThroughALink",
+                              "add('l', b'..', stat.S_IFLNK | 0o777); add('l/pwned')"},
+                    std::pair{"Duplicate", "add('a'); add('a', b'y')"},
+                    std::pair{"Bomb", "add('a', bytes(100000)); grows = True"},
+                    std::pair{"GitHook", "add('.git/hooks/post-checkout')"}),
+    [](const auto& parameter) { return std::string(parameter.param.first); });
+
 }  // namespace
 }  // namespace reprise
