@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <charconv>
 #include <utility>
+#include <vector>
 
 namespace reprise {
 namespace fs = std::filesystem;
@@ -45,10 +46,7 @@ std::string host_mark() {
 }
 
 fs::path temporary_beside(const fs::path& target) {
-  // Host and pid tell remove_abandoned() whether the writer still lives; the random
-  // part keeps two writers in one process apart.
-  return target.string() + fmt::format("{}{}-{}-{}", kTemporaryMark, getpid(), host_mark(),
-                                       Uuid::random().text().substr(0, 8));
+  return target.string() + fmt::format("{}{}", kTemporaryMark, writer_mark());
 }
 
 }  // namespace
@@ -164,8 +162,14 @@ void MappedFile::release(std::uint64_t offset, std::uint64_t length) const {
 void MappedFile::populate(std::uint64_t offset, std::uint64_t length) const {
   constexpr std::uint64_t kPage = 4096;
   const std::uint64_t first = offset / kPage * kPage;
-  madvise(const_cast<std::byte*>(bytes_.data()) + first, offset + length - first,
-          MADV_POPULATE_READ);
+  void* address = const_cast<std::byte*>(bytes_.data()) + first;
+  if (madvise(address, offset + length - first, MADV_POPULATE_READ) == 0 || errno == EINVAL) return;
+  // Touching these pages would end the process: a read says what is wrong, if it still is.
+  std::vector<std::byte> piece(std::min<std::uint64_t>(length, 1u << 20));
+  for (std::uint64_t done = 0; done < length; done += piece.size()) {
+    file_.read(offset + done,
+               std::span(piece).first(std::min<std::uint64_t>(piece.size(), length - done)));
+  }
 }
 
 MappedFile::~MappedFile() {
@@ -221,11 +225,20 @@ void DurableFile::publish_new() {
 void DurableFile::rename_into_place(bool replace) {
   file_.sync();
   file_.close();
-  const unsigned flags = replace ? 0 : RENAME_NOREPLACE;
-  if (renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, target_.c_str(), flags) == -1) {
+  if (!replace) {
+    rename_to_free(temporary_, target_);
+  } else if (renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, target_.c_str(), 0) == -1) {
     fail_errno(errno, target_.string());
   }
   published_ = true;
+}
+
+void rename_to_free(const fs::path& from, const fs::path& to) {
+  if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return;
+  if (errno != EINVAL) fail_errno(errno, to.string());
+  // NFS and others do not know the flag. A second link never replaces either.
+  if (::link(from.c_str(), to.c_str()) == -1) fail_errno(errno, to.string());
+  ::unlink(from.c_str());
 }
 
 void write_text(const fs::path& target, std::string_view text) {
@@ -263,26 +276,35 @@ void make_directories(const fs::path& directory) {
   fail_errno(errno, directory.string());
 }
 
+std::string writer_mark() {
+  // The random part keeps two writers in one process apart.
+  return fmt::format("{}-{}-{}", getpid(), host_mark(), Uuid::random().text().substr(0, 8));
+}
+
+bool is_abandoned(std::string_view mark) {
+  const char* end = mark.data() + mark.size();
+  pid_t pid = 0;
+  const auto [rest, problem] = std::from_chars(mark.data(), end, pid);
+  // Exactly "<pid>-<this host>-<8 characters>": a user's own file that happens to look
+  // alike stays.
+  const std::string_view tail(rest, static_cast<std::size_t>(end - rest));
+  const std::string ours = "-" + host_mark() + "-";
+  if (problem != std::errc() || pid <= 0 || tail.size() != ours.size() + 8 ||
+      !tail.starts_with(ours))
+    return false;
+  return pid != getpid() && kill(pid, 0) == -1 && errno != EPERM;
+}
+
 int remove_abandoned(const fs::path& directory) {
   int removed = 0;
   std::error_code failure;
-  const std::string ours = "-" + host_mark() + "-";
   for (const auto& entry : fs::directory_iterator(directory, failure)) {
     const std::string name = entry.path().filename().string();
     const auto mark = name.rfind(kTemporaryMark);
     if (mark == std::string::npos || !entry.is_regular_file(failure)) continue;
-    const char* begin = name.data() + mark + kTemporaryMark.size();
-    const char* end = name.data() + name.size();
-    pid_t pid = 0;
-    const auto [rest, problem] = std::from_chars(begin, end, pid);
-    // Exactly "<pid>-<this host>-<8 characters>": a user's own file that happens to
-    // contain the mark stays, and so does what another machine may still be writing.
-    const std::string_view tail(rest, static_cast<std::size_t>(end - rest));
-    if (problem != std::errc() || pid <= 0 || tail.size() != ours.size() + 8 ||
-        !tail.starts_with(ours))
-      continue;
-    const bool alive = pid == getpid() || kill(pid, 0) == 0 || errno == EPERM;
-    if (!alive && fs::remove(entry.path(), failure)) ++removed;
+    if (is_abandoned(std::string_view(name).substr(mark + kTemporaryMark.size())) &&
+        fs::remove(entry.path(), failure))
+      ++removed;
   }
   return removed;
 }

@@ -64,7 +64,8 @@ class MappedFile {
   // it again, from the page cache as a rule. Harmless while others read there.
   void release(std::uint64_t offset, std::uint64_t length) const;
   // Makes a range that is needed now ready with one call, where otherwise its pages would fault
-  // one by one. Best effort: an old kernel refuses.
+  // one by one. What the disk does not give, or another process has cut off, is an error here
+  // and not a signal when it is touched; kernels before 5.14 do nothing. Errors: kIo, kCorrupt.
   void populate(std::uint64_t offset, std::uint64_t length) const;
 
  private:
@@ -109,6 +110,17 @@ class DurableFile {
   File file_;
   bool published_ = false;
 };
+
+// Renames `from` to `to`, a name that must be free: kIo when it is taken by then, and `from`
+// stays. Both are on one file system. Not durable before the directory is synced.
+void rename_to_free(const std::filesystem::path& from, const std::filesystem::path& to);
+
+// "<pid>-<host>-<random>": the part of a temporary file's name that says who writes it.
+std::string writer_mark();
+
+// Whether `mark` is the writer_mark() of a process of this machine that is gone. What
+// another machine may still be writing is not, nor is anything else.
+bool is_abandoned(std::string_view mark);
 
 // Replaces `target` durably by `text`.
 void write_text(const std::filesystem::path& target, std::string_view text);

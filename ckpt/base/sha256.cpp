@@ -90,7 +90,7 @@ Digest sha256_file(const std::filesystem::path& path) {
   constexpr std::uint64_t kMappedFrom = 8u << 20;
   const File file = File::open(path);
   const std::uint64_t size = file.size();
-  if (size >= kMappedFrom && std::filesystem::is_regular_file(path)) return sha256_mapped(path);
+  if (size >= kMappedFrom) return sha256_mapped(path);
   std::vector<std::byte> buffer(1 << 20);
   Sha256 hash;
   for (std::uint64_t offset = 0; offset < size;) {

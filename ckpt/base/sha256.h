@@ -46,7 +46,7 @@ Digest sha256(Bytes bytes);
 inline Digest sha256(std::string_view text) { return sha256(as_bytes(text)); }
 
 // Digest of a whole file, read sequentially; memory is at most 2 MiB.
-// Errors: kNotFound, kIo.
+// Errors: kNotFound, kIo; kCorrupt when it is no regular file, or becomes shorter meanwhile.
 Digest sha256_file(const std::filesystem::path& path);
 
 // Lower-case hexadecimal digits of any bytes, and back.

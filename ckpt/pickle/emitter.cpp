@@ -48,6 +48,8 @@ void Emitter::real(double value) {
 }
 
 void Emitter::plain_text(std::string_view utf8) {
+  if (utf8.size() > 0xFFFFFFFFu)
+    fail(Code::kUnsupported, "{} bytes in one value, too many for pickle protocol 2", utf8.size());
   op(Op::kBinUnicode);
   number(static_cast<std::uint32_t>(utf8.size()));
   out_ += utf8;
@@ -71,8 +73,6 @@ void Emitter::bytes(Bytes bytes) {
       latin1.push_back(static_cast<char>(0x80 | (code & 0x3F)));
     }
   }
-  if (latin1.size() > 0xFFFFFFFFu)
-    fail(Code::kUnsupported, "{} bytes in one value, too many for pickle protocol 2", bytes.size());
   global("_codecs.encode");
   plain_text(latin1);
   text("latin1");

@@ -24,6 +24,7 @@ class Emitter {
   void big_integer(Bytes little_endian);
   void real(double value);
   void boolean(bool value) { op(value ? Op::kNewTrue : Op::kNewFalse); }
+  // Errors: kUnsupported for 4 GiB and more, as for bytes(), which protocol 2 cannot say.
   void text(std::string_view utf8);
   // bytes, as a call of _codecs.encode: protocol 2 has no opcode for them.
   void bytes(Bytes bytes);

@@ -104,18 +104,48 @@ std::vector<Item> take_shard(std::vector<Item> items, const std::string& shard) 
   return taken;
 }
 
+fs::path resolved(const fs::path& path) {
+  std::error_code failure;
+  fs::path real = fs::weakly_canonical(path, failure);
+  return failure ? fs::absolute(path).lexically_normal() : real;
+}
+
+bool is_below(const fs::path& path, const fs::path& folder) {
+  return std::ranges::mismatch(path, folder).in2 == folder.end();
+}
+
+// The originals must not stay where they are, nor where the next run would take them for sources.
+void check_backup(const MigrateOptions& options) {
+  const fs::path backup = resolved(*options.backup);
+  for (const fs::path& input : options.inputs) {
+    std::error_code ignored;
+    const bool is_folder = fs::is_directory(input, ignored);
+    const fs::path parent = input.has_parent_path() ? input.parent_path() : ".";
+    const fs::path folder = resolved(is_folder ? input : parent);
+    if (backup == folder || (is_folder && options.recursive && is_below(backup, folder))) {
+      fail(Code::kUsage,
+           "--backup {}: lies in {}, where the sources are; choose a directory outside",
+           options.backup->native(), folder.native());
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<Item> plan_batch(const MigrateOptions& options) {
   if (options.replace && !options.backup) {
     fail(Code::kUsage, "--replace needs --backup DIR, where the originals go");
   }
+  if (options.backup && !options.replace)
+    fail(Code::kUsage,
+         "--backup goes with --replace only: without it, sources stay where they are");
   if (options.replace && options.output)
     fail(Code::kUsage, "--replace and -o contradict each other");
   const std::vector<Source> sources = find_sources(options);
   if (sources.empty())
     fail(Code::kUsage, "no checkpoint files found{}",
          options.recursive ? "" : "; --recursive looks into subdirectories");
+  if (options.backup) check_backup(options);
 
   // model.pt and model.pth would both become model.v5.h5: then full names are used.
   std::map<fs::path, int> wanted;

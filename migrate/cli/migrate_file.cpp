@@ -269,10 +269,6 @@ void migrate_one(const Item& item, const FileOptions& options, FileReport& repor
     report.skipped = "a version-5 checkpoint already";
     return;
   }
-  if (options.plan) {
-    report.source_sha256 = digest.get();
-    return;
-  }
   if (item.source != item.target && fs::exists(item.target)) {
     report.source_sha256 = digest.get();
     if (!holds(item.target, report.source_sha256)) {
@@ -281,7 +277,12 @@ void migrate_one(const Item& item, const FileOptions& options, FileReport& repor
            item.target.native(), item.source.native());
     }
     report.already_done = true;
-    retire_source(item, report);  // a swap may have been interrupted right before
+    // A swap may have been interrupted right before.
+    if (!options.plan) retire_source(item, report);
+    return;
+  }
+  if (options.plan) {
+    report.source_sha256 = digest.get();
     return;
   }
   migrate_into_place(item, options, file, digest, report);
@@ -330,6 +331,7 @@ Json FileReport::json() const {
   json["already_done"] = already_done;
   json["skipped"] = skipped.empty() ? Json(nullptr) : Json(skipped);
   json["error"] = error.empty() ? Json(nullptr) : Json(error);
+  json["exit_code"] = exit_code;
   return json;
 }
 

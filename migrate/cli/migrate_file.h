@@ -33,7 +33,7 @@ struct FileReport {
   bool already_done = false;  // an earlier run had migrated it
   std::string skipped;        // why nothing was to be done, e.g. half of a pair
   std::string error;
-  int exit_code = 0;  // of the error
+  int exit_code = 0;  // of the error, as docs/exit-codes.md lists them
 
   // Keys as in the interface: source, target, dialect, from, to, steps, unmapped,
   // source_sha256, ok, error; and more.

@@ -103,7 +103,8 @@ void add_file(std::string& page, const FileReport& report, const fs::path& folde
   page += fmt::format(
       "<details{}><summary>{} <code>{}</code> <span class=\"dim\">{}</span></summary>\n",
       report.ok ? "" : " open", state_of(report, plan),
-      html(report.source.lexically_relative(folder).native()), report.ok ? came_from(report) : "");
+      html((folder.empty() ? report.source : report.source.lexically_relative(folder)).native()),
+      report.ok ? came_from(report) : "");
   if (!report.ok) {
     page +=
         fmt::format("<p class=\"bad\">{}</p>\n", html(without_name(report.error, report.source)));

@@ -1,6 +1,7 @@
 #include "migrate/cli/run.h"
 
 #include "ckpt/base/error.h"
+#include "ckpt/base/file.h"
 #include "ckpt/base/parallel.h"
 #include "ckpt/base/progress.h"
 #include "migrate/cli/migrate_file.h"
@@ -70,11 +71,12 @@ void print_file(Io& io, const FileReport& report, bool plan) {
 std::vector<FileReport> run_batch(const MigrateOptions& options, const std::vector<Item>& items,
                                   Io& io) {
   std::uint64_t total = 0;
+  std::vector<std::uint64_t> sizes(items.size());  // now: a swap takes the sources away
   std::vector<std::size_t> small, large;
   for (std::size_t i = 0; i < items.size(); ++i) {
-    const std::uint64_t size = size_of(items[i].source);
-    total += size;
-    (size < kLargeFileBytes ? small : large).push_back(i);
+    sizes[i] = size_of(items[i].source);
+    total += sizes[i];
+    (sizes[i] < kLargeFileBytes ? small : large).push_back(i);
   }
   if (!options.plan) {
     std::set<fs::path> directories;
@@ -93,7 +95,7 @@ std::vector<FileReport> run_batch(const MigrateOptions& options, const std::vect
     file.arch = options.arch;
     file.arch_head = options.arch_head;
     reports[i] = migrate_file(items[i], file);
-    progress.add(size_of(items[i].source));
+    progress.add(sizes[i]);
   };
   const unsigned at_once = io.jobs != 0 ? io.jobs : std::max(kFilesAtOnce, available_cores());
   parallel_for(small.size(), at_once, [&](std::size_t n) { migrate(small[n], 1); });
@@ -106,17 +108,23 @@ std::vector<FileReport> run_batch(const MigrateOptions& options, const std::vect
 int run(const MigrateOptions& options, Io& io) {
   check_options(options);
   const std::vector<Item> items = plan_batch(options);
+  // Before the work: a report that could not be written after it would be lost.
+  for (const fs::path& file : options.reports) make_directories(file.parent_path());
   const std::vector<FileReport> reports = run_batch(options, items, io);
-  for (const fs::path& file : options.reports) write_report(file, reports, options.plan);
   if (io.json) {
     io.print_json(report_json(reports, options.plan));
   } else {
     for (const FileReport& report : reports) print_file(io, report, options.plan);
   }
+  for (const fs::path& file : options.reports) write_report(file, reports, options.plan);
   const auto failed = std::ranges::count(reports, false, &FileReport::ok);
-  if (failed > 0)
-    io.say("{} of {} files failed; the others are done, and the sources are untouched", failed,
-           reports.size());
+  if (failed > 0) {
+    const std::string_view rest = options.plan ? "nothing was written"
+                                  : options.replace
+                                      ? "their originals are in place, or in the backup"
+                                      : "the others are done, and the sources are untouched";
+    io.say("{} of {} files failed; {}", failed, reports.size(), rest);
+  }
   return failed > 0 ? static_cast<int>(Code::kNo) : 0;
 }
 

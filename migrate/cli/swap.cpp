@@ -2,16 +2,15 @@
 
 #include "ckpt/base/error.h"
 #include "ckpt/base/file.h"
-#include "ckpt/base/uuid.h"
 
 #include <fcntl.h>
-#include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstdio>
+#include <string>
 #include <vector>
 
 namespace reprise::migrate {
@@ -25,7 +24,7 @@ fs::path parent_of(const fs::path& path) {
   return path.has_parent_path() ? path.parent_path() : fs::path(".");
 }
 
-void copy_durably(const fs::path& source, const fs::path& target) {
+void copy_durably(const fs::path& source, const fs::path& target, const Digest& digest) {
   const File in = File::open(source);
   DurableFile out(target);
   std::vector<std::byte> buffer(4 << 20);
@@ -36,7 +35,27 @@ void copy_durably(const fs::path& source, const fs::path& target) {
     out.file().write(offset, Bytes(buffer).first(length));
     offset += length;
   }
+  if (sha256_file(out.temporary_path()) != digest)
+    fail(Code::kIo, "{}: the copy differs from {}", target.native(), source.native());
   out.publish_new();
+}
+
+// Whether both are one name in one directory, whatever way leads there.
+bool is_same_name(const fs::path& a, const fs::path& b) {
+  std::error_code failure;
+  return a.filename() == b.filename() && fs::equivalent(parent_of(a), parent_of(b), failure);
+}
+
+// Whether the file at `backup` has the content of `source` in its own right: what a
+// symbolic link shows may be the very file that is about to go.
+bool is_backup_of(const fs::path& backup, const fs::path& source, const Digest& digest) {
+  struct stat there {
+  }, here{};
+  if (lstat(backup.c_str(), &there) == -1 || !S_ISREG(there.st_mode)) return false;
+  if (stat(source.c_str(), &here) == 0 && there.st_dev == here.st_dev &&
+      there.st_ino == here.st_ino)
+    return true;
+  return sha256_file(backup) == digest;
 }
 
 }  // namespace
@@ -44,9 +63,8 @@ void copy_durably(const fs::path& source, const fs::path& target) {
 Unpublished::Unpublished(const fs::path& target)
     : target_(target),
       // Writers choose the format by the suffix, so the name ends as the target's.
-      path_(parent_of(target) / fmt::format("{}{}-{}{}", kWorkPrefix, getpid(),
-                                            Uuid::random().text().substr(0, 8),
-                                            target.extension().native())) {}
+      path_(parent_of(target) /
+            fmt::format("{}{}{}", kWorkPrefix, writer_mark(), target.extension().native())) {}
 
 Unpublished::~Unpublished() {
   std::error_code ignored;
@@ -54,9 +72,11 @@ Unpublished::~Unpublished() {
 }
 
 void Unpublished::publish(bool replace) const {
-  const unsigned flags = replace ? 0 : RENAME_NOREPLACE;
-  if (renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, target_.c_str(), flags) == -1)
+  if (!replace) {
+    rename_to_free(path_, target_);
+  } else if (::rename(path_.c_str(), target_.c_str()) == -1) {
     fail_errno(errno, target_.native());
+  }
   sync_directory(parent_of(target_));
 }
 
@@ -65,26 +85,27 @@ void remove_abandoned_results(const fs::path& directory) {
   for (const auto& entry : fs::directory_iterator(directory, failure)) {
     const std::string name = entry.path().filename().string();
     if (!name.starts_with(kWorkPrefix)) continue;
-    pid_t pid = 0;
-    std::from_chars(name.data() + kWorkPrefix.size(), name.data() + name.size(), pid);
-    const bool alive = pid == getpid() || kill(pid, 0) == 0 || errno == EPERM;
-    if (pid > 0 && !alive) fs::remove_all(entry.path(), failure);
+    // Behind the mark come the suffix and, while the file is being written, more.
+    const std::string mark = name.substr(kWorkPrefix.size());
+    if (is_abandoned(mark.substr(0, mark.find('.')))) fs::remove(entry.path(), failure);
   }
 }
 
 void keep_backup(const fs::path& source, const fs::path& backup, const Digest& digest) {
   make_directories(parent_of(backup));
-  if (::link(source.c_str(), backup.c_str()) == 0) return sync_directory(parent_of(backup));
-  if (errno != EEXIST && errno != EXDEV && errno != EPERM && errno != EMLINK)
-    fail_errno(errno, backup.native());
+  if (is_same_name(source, backup))
+    fail(Code::kUsage, "{}: is the original itself; choose another --backup directory",
+         backup.native());
+  // Where the source is a symbolic link, the file behind it: the link would lead nowhere from here.
+  if (linkat(AT_FDCWD, source.c_str(), AT_FDCWD, backup.c_str(), AT_SYMLINK_FOLLOW) == 0)
+    return sync_directory(parent_of(backup));
   if (errno == EEXIST) {
-    if (sha256_file(backup) == digest) return;
+    if (is_backup_of(backup, source, digest)) return;
     fail(Code::kUsage, "{}: another file is there; choose another --backup directory",
          backup.native());
   }
-  copy_durably(source, backup);
-  if (sha256_file(backup) != digest)
-    fail(Code::kIo, "{}: the copy differs from {}", backup.native(), source.native());
+  // Another file system, or one without links.
+  copy_durably(source, backup, digest);
 }
 
 void remove_durably(const fs::path& file) {

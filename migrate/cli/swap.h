@@ -26,13 +26,13 @@ class Unpublished {
   std::filesystem::path path_;
 };
 
-// Removes what publishing attempts of processes that are gone left in `directory`.
+// Removes what publishing attempts of this machine's processes that are gone left in `directory`.
 void remove_abandoned_results(const std::filesystem::path& directory);
 
-// Makes `source` safe at `backup`, durably: a hard link where both are on one file
-// system, else a copy that is compared with `digest`. `source` stays. A backup that
-// has this digest already is left alone.
-// Errors: kUsage when another file is there; kIo.
+// Makes the content of `source` safe at `backup`, durably: a hard link where both are on
+// one file system, else a copy that is compared with `digest`. `source` stays. A backup that
+// has this digest already is left alone; where it is no link of `source`, that costs reading it.
+// Errors: kUsage when another file is there, or `backup` is `source` itself; kIo.
 void keep_backup(const std::filesystem::path& source, const std::filesystem::path& backup,
                  const Digest& digest);
 

@@ -44,7 +44,8 @@ bool prefix_can_go(const DictNode& dict) {
   std::unordered_set<std::string_view> names;
   bool any = false;
   for (const DictEntry& entry : dict.entries) {
-    std::string_view name = entry.key.if_string().value_or("");
+    if (!entry.key.is_string()) continue;  // goes to unmapped
+    std::string_view name = entry.key.as_string();
     if (name.starts_with(kDdpPrefix)) {
       name.remove_prefix(kDdpPrefix.size());
       any = true;

@@ -139,6 +139,28 @@ TEST_F(FileTest, MappedFileShowsItsBytesAlsoAfterRelease) {
   EXPECT_TRUE(MappedFile::open(folder_ / "empty")->bytes().empty());
 }
 
+TEST_F(FileTest, PagesThatAreGoneAreAnErrorAndNoSignal) {
+  write_text(folder_ / "a", std::string(100'000, 'm'));
+  const auto mapped = MappedFile::open(folder_ / "a");
+  EXPECT_NO_THROW(mapped->populate(5000, 90'000));
+  fs::resize_file(folder_ / "a", 5000);
+  EXPECT_NO_THROW(mapped->populate(100, 4000));
+  EXPECT_EQ(code_of([&] { mapped->populate(100, 90'000); }), Code::kCorrupt);
+}
+
+TEST_F(FileTest, MarkOfAWriterTellsWhetherItIsGone) {
+  EXPECT_FALSE(is_abandoned(writer_mark()));
+  const pid_t child = fork();
+  if (child == 0) _exit(0);
+  waitpid(child, nullptr, 0);
+  const std::string mark = writer_mark();
+  const std::string rest = mark.substr(mark.find('-'));
+  EXPECT_TRUE(is_abandoned(std::to_string(child) + rest));
+  EXPECT_FALSE(is_abandoned(std::to_string(child) + "-00000000" + rest.substr(9)))
+      << "another machine's process may live";
+  EXPECT_FALSE(is_abandoned(""));
+}
+
 TEST_F(FileTest, LimitOnTextHolds) {
   write_text(folder_ / "a", "12345");
   EXPECT_EQ(read_text(folder_ / "a", 5), "12345");

@@ -91,9 +91,33 @@ TEST_F(Batch, BadOptionsAreUsageErrors) {
   options_.shard.clear();
   options_.replace = true;
   EXPECT_EQ(code(), Code::kUsage) << "--replace without --backup";
+  options_.replace = false;
+  options_.backup = folder_ / "deep";
+  EXPECT_EQ(code(), Code::kUsage) << "--backup without --replace";
+  options_.backup.reset();
   options_.inputs = {folder_ / "missing"};
   options_.replace = false;
   EXPECT_EQ(code(), Code::kNotFound);
+}
+
+TEST_F(Batch, BackupLiesApartFromTheSources) {
+  touch("a.pth");
+  options_.replace = true;
+  options_.backup = folder_ / "deep" / "..";
+  EXPECT_EQ(code(), Code::kUsage) << "the originals would stay where they are, and be removed";
+  options_.inputs = {folder_ / "a.pth"};
+  EXPECT_EQ(code(), Code::kUsage) << "a file's own folder";
+  fs::create_directory_symlink(folder_, folder_ / "link");
+  options_.backup = folder_ / "link";
+  EXPECT_EQ(code(), Code::kUsage) << "the same folder by another name";
+  options_.backup = folder_ / "deep";
+  EXPECT_EQ(plan_batch(options_).size(), 1U);
+  options_.inputs = {folder_};
+  EXPECT_EQ(plan_batch(options_).size(), 1U);
+  options_.recursive = true;
+  EXPECT_EQ(code(), Code::kUsage) << "a second run would migrate the backup";
+  options_.backup = folder_.native() + "-backup";
+  EXPECT_EQ(plan_batch(options_).size(), 1U);
 }
 
 }  // namespace

@@ -183,6 +183,62 @@ TEST_F(Migrate, ReplaceByPthTakesTheSameName) {
   EXPECT_EQ(store::open_checkpoint(source.native()).schema, 5);
 }
 
+// With the backup in the source's own folder the original counted as its own backup, and went.
+TEST_F(Migrate, OriginalIsNeverItsOwnBackup) {
+  const fs::path deep = folder_ / "in" / "deep";
+  fs::create_directories(deep);
+  const fs::path source = deep / "v2-dino.pth";
+  fs::rename(copy("ma/v2-dino.pth"), source);
+  const Digest before = sha256_file(source);
+  EXPECT_EQ(run({source.native(), "--replace", "--backup", deep.native()}).exit_code, 2);
+  EXPECT_EQ(sha256_file(source), before);
+
+  // A way back that a plan does not see.
+  fs::create_directory(folder_ / "backup");
+  fs::create_directory_symlink(deep, folder_ / "backup" / "deep");
+  const Outcome outcome = run({(folder_ / "in").native(), "--recursive", "--replace", "--backup",
+                               (folder_ / "backup").native()});
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.out, HasSubstr("is the original itself"));
+  EXPECT_EQ(sha256_file(source), before);
+}
+
+TEST_F(Migrate, BackupOfASymbolicLinkIsTheFileBehindIt) {
+  fs::create_directories(folder_ / "store");
+  fs::rename(copy("ma/v2-dino.pth"), folder_ / "store" / "real.pth");
+  const Digest before = sha256_file(folder_ / "store" / "real.pth");
+  fs::create_symlink("store/real.pth", folder_ / "v2-dino.pth");
+  const fs::path backup = folder_ / "deep" / "backup";
+  ASSERT_EQ(
+      run({(folder_ / "v2-dino.pth").native(), "--replace", "--backup", backup.native()}).exit_code,
+      0);
+  EXPECT_FALSE(fs::is_symlink(backup / "v2-dino.pth"));
+  EXPECT_EQ(sha256_file(backup / "v2-dino.pth"), before);
+  EXPECT_EQ(sha256_file(folder_ / "store" / "real.pth"), before);
+}
+
+TEST_F(Migrate, UnfinishedResultsOfOtherMachinesStay) {
+  const fs::path source = copy("ma/v2-dino.pth");
+  const fs::path theirs = folder_ / ".reprise-migrate.tmp-99999999-00000000-01234567.h5";
+  const fs::path ours = folder_ / (".reprise-migrate.tmp-99999999" +
+                                   writer_mark().substr(writer_mark().find('-')) + ".h5.tmp-1");
+  write_text(theirs, "being written over a network");
+  write_text(ours, "left by a process that is gone");
+  ASSERT_EQ(run({source.native()}).exit_code, 0);
+  EXPECT_TRUE(fs::exists(theirs));
+  EXPECT_FALSE(fs::exists(ours));
+}
+
+TEST_F(Migrate, PlanKnowsWhatIsInTheWay) {
+  const fs::path source = copy("ma/v4-supervised.pth");
+  ASSERT_EQ(run({source.native()}).exit_code, 0);
+  EXPECT_THAT(run({source.native(), "--plan"}).out, HasSubstr("done "));
+  fs::copy_file(legacy_ / "ma/v4-dino.pth", source, fs::copy_options::overwrite_existing);
+  const Outcome outcome = run({source.native(), "--plan"});
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.out, HasSubstr("exists and was not made from"));
+}
+
 TEST_F(Migrate, HalfOfAPairNamesTheOther) {
   const fs::path state = copy("dialects/xdpx/checkpoint-200.pts");
   const Outcome outcome = run({state.native()});
@@ -193,7 +249,7 @@ TEST_F(Migrate, HalfOfAPairNamesTheOther) {
 TEST_F(Migrate, ReportsAreWritten) {
   copy("dialects/lightning/attribute-dict.ckpt");
   write_text(folder_ / "<script>.pth", "no");
-  const fs::path page = folder_ / "report.html";
+  const fs::path page = folder_ / "new" / "report.html";  // a folder that nothing else makes
   run({folder_.native(), "--report", page.native(), "--report",
        (folder_ / "report.json").native()});
   EXPECT_THAT(read_text(page), HasSubstr("&lt;script&gt;.pth"));
