@@ -23,14 +23,17 @@ inline constexpr std::size_t kDepthLimit = 400;
 // The largest manifest that is written or read.
 inline constexpr std::uint64_t kManifestLimit = 256u << 20;
 
+// Bytes of all names of tensors together: short keys, nested and shared, make long paths.
+inline constexpr std::uint64_t kNamesLimit = 256u << 20;
+
 struct EncodedDocument {
   std::string json;
   std::vector<NamedTensor> tensors;  // what {"tensor": i} refers to
 };
 
 // Linear in the size of the tree: a node that is reached twice is written once.
-// Errors: kUnsupported when the tree is deeper than kDepthLimit or the JSON would be
-// larger than kManifestLimit.
+// Errors: kUnsupported when the tree is deeper than kDepthLimit, or the JSON or the names
+// would be larger than kManifestLimit or kNamesLimit.
 EncodedDocument encode_manifest(Value root);
 
 // The tree that `json` describes, made in `arena`, with `tensors` in the places that

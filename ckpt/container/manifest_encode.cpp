@@ -292,6 +292,11 @@ class Encoder {
   }
 
   void put_tensor_index(const TensorNode& node, const std::string& path) {
+    name_bytes_ += path.size();
+    if (name_bytes_ > kNamesLimit) {
+      fail(Code::kUnsupported,
+           "the names of tensors, which are their paths, need more than {} bytes", kNamesLimit);
+    }
     put(fmt::format("{}", result_.tensors.size()));
     result_.tensors.push_back({path.empty() ? "@root" : path, node.tensor});
   }
@@ -375,6 +380,7 @@ class Encoder {
   }
 
   EncodedDocument result_;
+  std::uint64_t name_bytes_ = 0;
   std::unordered_map<const void*, std::size_t> occurrences_;
   std::unordered_map<const void*, std::size_t> ids_;
 };

@@ -18,7 +18,7 @@ struct NamedTensor {
 // Every strided tensor in the tree, in the order of the document, under the name that
 // a native file gives it (docs/checkpoint-format.md, Names): the keys on the way to
 // it, joined by '/'. A tensor object that occurs twice has both names. Names are unique.
-// Errors: kUnsupported when the tree is nested too deep.
+// Errors: kUnsupported when the tree is nested too deep, or too large (manifest.h).
 std::vector<NamedTensor> name_tensors(const Document& document);
 
 // A dict key as one component of a slash path: '/', '%', control characters and bytes

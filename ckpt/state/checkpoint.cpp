@@ -298,14 +298,23 @@ class PlainJson {
   Json convert(Value value, std::size_t depth);
 
  private:
-  std::string key_text(Value key);
+  std::string text(std::string_view text);
+  std::string key_text(Value key, std::size_t depth);
   Json record(const RecordNode& record, std::size_t depth);
   std::size_t budget_ = 1'000'000;
+  // A file holds a text once and may refer to it a million times.
+  std::size_t text_budget_ = 16u << 20;
 };
 
-std::string PlainJson::key_text(Value key) {
-  if (const auto text = key.if_string()) return std::string(*text);
-  const Json json = convert(key, 0);
+std::string PlainJson::text(std::string_view text) {
+  if (text.size() > text_budget_) return "<too large>";
+  text_budget_ -= text.size();
+  return std::string(text);
+}
+
+std::string PlainJson::key_text(Value key, std::size_t depth) {
+  if (const auto name = key.if_string()) return text(*name);
+  const Json json = convert(key, depth + 1);
   return json.is_string() ? json.get<std::string>() : dump_json(json);
 }
 
@@ -322,13 +331,13 @@ Json PlainJson::record(const RecordNode& record, std::size_t depth) {
       if (record.fields.size() == 2 && record.fields[1].is_sequence()) {
         for (const Value& part : record.fields[1].as_sequence().items) {
           if (!path.empty() && path != "/") path += '/';
-          path += key_text(part);
+          path += key_text(part, depth);
         }
       }
       return path;
     }
     default: {
-      if (record.fields.size() == 1) return convert(record.fields[0], depth);
+      if (record.fields.size() == 1) return convert(record.fields[0], depth + 1);
       Json array = Json::array();
       for (const Value& field : record.fields) array.push_back(convert(field, depth + 1));
       return array;
@@ -346,12 +355,12 @@ Json PlainJson::convert(Value value, std::size_t depth) {
     case Kind::kBool: return value.as_bool();
     case Kind::kInt: return value.as_int();
     case Kind::kFloat: return value.as_float();
-    case Kind::kString: return std::string(value.as_string());
+    case Kind::kString: return text(value.as_string());
     case Kind::kBigInt: return "<integer over 64 bits>";
     case Kind::kComplex:
       return fmt::format("({}{:+}j)", value.as_complex().real(), value.as_complex().imag());
     case Kind::kBytes:
-    case Kind::kByteArray: return to_hex(value.as_bytes());
+    case Kind::kByteArray: return to_hex(as_bytes(text(as_text(value.as_bytes()))));
     case Kind::kList:
     case Kind::kTuple:
     case Kind::kSet:
@@ -363,7 +372,7 @@ Json PlainJson::convert(Value value, std::size_t depth) {
     case Kind::kDict: {
       Json object = Json::object();
       for (const DictEntry& entry : value.as_dict().entries) {
-        object[key_text(entry.key)] = convert(entry.value, depth + 1);
+        object[key_text(entry.key, depth)] = convert(entry.value, depth + 1);
       }
       return object;
     }

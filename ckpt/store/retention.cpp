@@ -2,6 +2,7 @@
 
 #include "ckpt/base/error.h"
 #include "ckpt/base/file.h"
+#include "ckpt/base/parallel.h"
 #include "ckpt/container/hdf5.h"
 #include "ckpt/store/load.h"
 #include "ckpt/store/reference.h"
@@ -88,9 +89,10 @@ std::map<fs::path, std::string> reasons_to_keep(const std::vector<CheckpointEntr
     }
     if (!policy.keeps_something()) keep(entry, "no rule removes it");
   }
-  // Whatever the rules: the newest state that can be read stays.
-  if (!persistent.empty() && persistent.size() == all.size())
-    keep(persistent.back(), "the newest state");
+  // Whatever the rules: the newest state that can be read stays. A rolling save is one.
+  const bool rolling =
+      std::ranges::any_of(all, [](const CheckpointEntry& e) { return e.rolling && !e.problem; });
+  if (!persistent.empty() && !rolling) keep(persistent.back(), "the newest state");
   return reasons;
 }
 
@@ -117,8 +119,21 @@ std::uint64_t droppable_bytes(const CheckpointEntry& entry) {
   }
 }
 
+// The list reads no file whose name says enough; what cannot be read must not count as a state.
+void find_problems(std::vector<CheckpointEntry>& entries) {
+  parallel_for(entries.size(), 0, [&](std::size_t i) {
+    if (entries[i].problem) return;
+    try {
+      load(entries[i].path.native(), {.verify = false});
+    } catch (const Error& error) {
+      entries[i].problem = error.what();
+    }
+  });
+}
+
 RetentionPlan make_plan(const RunDirectory& run, const RetentionPolicy& policy, Needs needs) {
-  const std::vector<CheckpointEntry> all = run.list();
+  std::vector<CheckpointEntry> all = run.list();
+  find_problems(all);
   needs.merge(needs_of(all));
   const auto reasons = reasons_to_keep(all, policy, needs);
   RetentionPlan plan;

@@ -33,7 +33,8 @@ struct SaveReport {
 // its backbone keeps that one under its persistent name.
 // Tensors are read on `jobs` threads; nobody may write to their memory meanwhile.
 // Errors: kIo (disk full, no permission), kNotFound (no directory), kCorrupt when the
-// checkpoint's fields contradict each other. After an error nothing has changed.
+// checkpoint's fields contradict each other. After an error no file of these names has
+// changed, but for an .h5 whose twin failed.
 SaveReport save(const Checkpoint& checkpoint, const std::filesystem::path& directory,
                 const SaveOptions& options = {});
 

@@ -26,15 +26,18 @@ constexpr std::uint64_t kLargeFileBytes = 64u << 20;
 // A tensor of a document, under its slash path.
 using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
 
-void collect(Value value, const std::string& prefix, NamedTensors& out) {
-  if (const TensorNode* node = value.if_tensor()) {
-    out.emplace_back(prefix, node->tensor);
-  } else if (const DictNode* dict = value.if_dict()) {
-    for (const DictEntry& entry : dict->entries) {
-      const std::string key = entry.key.is_string() ? std::string(entry.key.as_string())
-                              : entry.key.if_int()  ? std::to_string(entry.key.as_int())
-                                                    : std::string("?");
-      collect(entry.value, prefix.empty() ? key : prefix + "/" + key, out);
+// Optimizer state by parameter and name, which is as deep as optimizers keep tensors: what a
+// hostile file nests below, or inside itself, is not followed.
+void add_optimizer_state(const DictNode& state, NamedTensors& out) {
+  for (const DictEntry& of_parameter : state.entries) {
+    const DictNode* fields = of_parameter.value.if_dict();
+    if (fields == nullptr || !of_parameter.key.if_int()) continue;
+    for (const DictEntry& field : fields->entries) {
+      const TensorNode* node = field.value.if_tensor();
+      if (node == nullptr || !field.key.is_string()) continue;
+      out.emplace_back(
+          fmt::format("optimizer/state/{}/{}", of_parameter.key.as_int(), field.key.as_string()),
+          node->tensor);
     }
   }
 }
@@ -50,7 +53,7 @@ NamedTensors tensors_of(const Checkpoint& checkpoint) {
   add("loss_func", checkpoint.loss_func);
   add("ema", checkpoint.ema);
   if (checkpoint.optimizer.is_dict())
-    collect(checkpoint.optimizer.as_dict().get("state"), "optimizer/state", out);
+    add_optimizer_state(checkpoint.optimizer.as_dict().get("state").as_dict(), out);
   return out;
 }
 

@@ -11,6 +11,7 @@ namespace {
 constexpr int kModuleDepthLimit = 200;
 // Modules may be shared, and a hostile file could share them exponentially often.
 constexpr std::size_t kModuleLimit = 1'000'000;
+constexpr std::size_t kNameBytesLimit = 64u << 20;  // of all modules and tensors together
 
 const DictNode* state_of(Value value) {
   const OpaqueNode* node = value.if_opaque();
@@ -36,6 +37,7 @@ class ModuleWalk {
       fail(Code::kCorrupt, "module '{}': nested more than {} levels deep, or inside itself",
            printable(prefix), kModuleDepthLimit);
     }
+    spend(prefix);
     if (++visited_ > kModuleLimit)
       fail(Code::kCorrupt, "a module tree of more than {} modules", kModuleLimit);
     result_.modules.push_back(
@@ -68,15 +70,23 @@ class ModuleWalk {
       if (except != nullptr) {
         for (const Value& name : except->items) skip = skip || same_key(name, entry.key);
       }
-      if (!skip)
-        result_.state_dict.as_dict().append(arena_, prefix + std::string(entry.key.as_string()),
-                                            entry.value);
+      if (skip) continue;
+      const std::string name = prefix + std::string(entry.key.as_string());
+      spend(name);
+      result_.state_dict.as_dict().append(arena_, name, entry.value);
     }
+  }
+
+  void spend(std::string_view name) {
+    name_bytes_ += name.size();
+    if (name_bytes_ > kNameBytesLimit)
+      fail(Code::kCorrupt, "names of modules and tensors of more than {} bytes", kNameBytesLimit);
   }
 
   Arena& arena_;
   ModuleState& result_;
   std::size_t visited_ = 0;
+  std::size_t name_bytes_ = 0;
 };
 
 }  // namespace

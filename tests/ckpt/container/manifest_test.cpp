@@ -151,5 +151,25 @@ TEST(Manifest, MalformedIsCorrupt) {
   EXPECT_EQ(code_of(R"({"hologram":"x"})"), Code::kUnsupported);
 }
 
+// A tensor that is referred to from deep down a thousand times asked for its path as often.
+TEST(Manifest, NamesAreBoundedTogether) {
+  Document document;
+  Arena& arena = *document.arena;
+  const std::byte one{1};
+  const Value tensor = arena.tensor(Tensor::copy_of(DType::kUInt8, {1}, Bytes(&one, 1)));
+  document.root = arena.list(std::vector<Value>(4000, tensor));
+  for (int depth = 0; depth < 300; ++depth) {
+    const Value outer = arena.dict();
+    outer.as_dict().append(arena, std::string(700, 'k'), document.root);
+    document.root = outer;
+  }
+  try {
+    encode_manifest(document.root);
+    FAIL() << "nothing was thrown";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::kUnsupported);
+  }
+}
+
 }  // namespace
 }  // namespace reprise::container

@@ -131,6 +131,24 @@ TEST_F(RetentionTest, RollingAndUnreadableFilesStay) {
   EXPECT_EQ(kept_names.size(), 3U);
 }
 
+// A damaged file beside them once let every checkpoint go that no rule named.
+TEST_F(RetentionTest, NewestReadableStateStaysBesideUnreadableFiles) {
+  const RunDirectory run = RunDirectory::create(root_ / "unrated");
+  for (int i = 1; i <= 3; ++i) {
+    Checkpoint checkpoint = sample::model(30 + i, static_cast<std::uint64_t>(i), 0.1);
+    checkpoint.metrics = Json::object();  // so that none is the best
+    const fs::path path = save(checkpoint, run.checkpoints()).path;
+    if (i == 3) std::ofstream(path) << "damaged, under a good name";
+  }
+  std::ofstream(run.checkpoints() / "broken.h5") << "x";
+  std::set<std::uint64_t> epochs;
+  for (const auto& item : plan_retention(run, {.keep_best = true}).kept)
+    epochs.insert(item.entry.epoch);
+  EXPECT_TRUE(epochs.contains(2)) << "the newest that can be read";
+  EXPECT_TRUE(epochs.contains(3)) << "cannot be read: stays";
+  EXPECT_FALSE(epochs.contains(1));
+}
+
 TEST_F(RetentionTest, DroppedOptimizerLeavesWeightsAndTheNewestAlone) {
   const Digest before = load((run_.path() / "<ep2>").native()).model.find("fc.weight")->digest();
   const RetentionPlan plan = plan_retention(run_, {.drop_optimizer = true});

@@ -3,6 +3,7 @@
 #include "ckpt/base/file.h"
 #include "ckpt/base/json.h"
 #include "ckpt/base/uuid.h"
+#include "ckpt/container/pth_write.h"
 #include "ckpt/store/load.h"
 
 #include <fcntl.h>
@@ -109,6 +110,32 @@ TEST_F(Migrate, FileWithoutDenseWeightsSaysWhatItHolds) {
     EXPECT_EQ(outcome.exit_code, 1);
     EXPECT_THAT(outcome.out, AllOf(HasSubstr("no dense tensor"), HasSubstr(kind))) << name;
   }
+}
+
+// 1.7 KB in which a parameter's optimizer state holds itself ended the whole batch.
+TEST_F(Migrate, StateInsideItselfDoesNotEndTheBatch) {
+  Document document;
+  Arena& arena = *document.arena;
+  const auto dict = [&](std::initializer_list<std::pair<std::string_view, Value>> entries) {
+    const Value made = arena.dict();
+    for (const auto& [key, value] : entries) made.as_dict().append(arena, key, value);
+    return made;
+  };
+  const float one = 1;
+  const Value tensor =
+      arena.tensor(Tensor::copy_of(DType::kFloat32, {1}, std::as_bytes(std::span(&one, 1))));
+  const Value of_parameter = dict({{"step", Value::integer(1)}, {"exp_avg", tensor}});
+  of_parameter.as_dict().append(arena, "self", of_parameter);
+  const Value state = arena.dict();
+  state.as_dict().append(arena, Value::integer(0), of_parameter);
+  document.root = dict({{"model", dict({{"w", tensor}})},
+                        {"optimizer", dict({{"state", state}, {"param_groups", arena.list()}})},
+                        {"epoch", Value::integer(1)}});
+  container::write_pth(folder_ / "cycle.pth", document);
+  copy("ma/v4-supervised.pth");
+  const Json json = Json::parse(run({folder_.native(), "--json"}).out);
+  EXPECT_EQ(json.at("files").size(), 2U);
+  EXPECT_EQ(json.at("summary").at("migrated"), 2) << json.dump(2);
 }
 
 TEST_F(Migrate, JsonHasTheKeysOfTheInterface) {

@@ -96,6 +96,42 @@ class UpgradeByHand : public ::testing::Test {
   Document document_;
 };
 
+// A text of a megabyte, referred to 20,000 times, asked for 20 GB.
+TEST_F(UpgradeByHand, SharedTextIsNotMultiplied) {
+  put_v4();
+  put("student", weights());
+  const Value text = arena().string(std::string(1 << 20, 'x'));
+  const Value config = arena().dict();
+  config.as_dict().append(arena(), "lr", Value::real(0.5));
+  config.as_dict().append(arena(), "texts", arena().list(std::vector<Value>(20'000, text)));
+  config.as_dict().append(arena(), "after", Value::integer(1));
+  put("config", config);
+  const Json read = Checkpoint::from(upgraded().document).config;
+  EXPECT_EQ(read.at("lr"), 0.5);
+  EXPECT_EQ(read.at("after"), 1);
+  EXPECT_LT(read.dump().size(), 20u << 20);
+}
+
+TEST_F(UpgradeByHand, SharedModulesWithLongNamesAreRefused) {
+  Value module;
+  for (int depth = 0; depth < 18; ++depth) {
+    const Value state = arena().dict();
+    state.as_dict().append(arena(), "_parameters", arena().dict());
+    const Value children = arena().dict();
+    if (depth > 0) {
+      children.as_dict().append(arena(), std::string(10'000, 'a'), module);
+      children.as_dict().append(arena(), std::string(10'000, 'b'), module);
+    }
+    state.as_dict().append(arena(), "_modules", children);
+    module = arena().opaque("torch.nn.modules.container.Sequential");
+    module.as_opaque().has_state = true;
+    module.as_opaque().state = state;
+  }
+  put_v4();
+  put("student", module);
+  EXPECT_EQ(code(), Code::kCorrupt);
+}
+
 TEST_F(UpgradeByHand, TheInputIsNotChanged) {
   put_v4();
   put("student", weights("module.w"));
