@@ -208,6 +208,21 @@ TEST_F(Modes, WhatDoesNotFitIsRefusedWithTheNextAct) {
          15, "its backbone is checkpoint");
 }
 
+TEST_F(Modes, TeacherOfOtherOutputsOrAnotherArchitectureIsRefused) {
+  const std::string teacher = run_of(
+      "runs/teacher/roads",
+      {"--data", "builtin:roads", "--max-samples", "16", "--max-eval-samples", "8", "--batch-size",
+       "8", "--shards", "4", "--arch", "resnet18", "--image-size", "16", "--epochs", "1", "-q"});
+  const Arguments student =
+      kDigits + Arguments{"--mode", "distill",   "--arch", "resnet18",   "--image-size",
+                          "16",     "--teacher", teacher,  "--work-dir", *scratch_ / "none"};
+  expect(student, 15, "builtin:digits has 1 channels and 10 outputs");
+  expect(student + Arguments{"--teacher-arch", "resnet50"}, 15,
+         "holds a resnet18, teacher-arch = resnet50; leave the option out");
+  expect(student + Arguments{"--distill", "dense", "--ema", "0.9"}, 2, "ema and distill = dense");
+  EXPECT_FALSE(fs::exists(*scratch_ / "none"));
+}
+
 TEST_F(Modes, BackboneWithoutAnArchitectureOrOfOtherShapesIsReported) {
   // Weights of another writer: bare names, no architecture.
   const std::string bare = *scratch_ / "bare.safetensors";
