@@ -25,7 +25,10 @@ void write_target(const Checkpoint& checkpoint, const WriteTarget& target, Io& i
     fail(Code::kUnsupported, "{}: this format cannot hold {}; --lossy leaves it out",
          printable(target.path.native(), 4096), fmt::join(lost, ", "));
   }
-  const store::SaveReport report = store::save_as(checkpoint, target.path, {.jobs = io.jobs});
+  // What appeared since check_target() is not replaced either.
+  const auto publish = target.overwrite ? container::Publish::kReplace : container::Publish::kNew;
+  const store::SaveReport report =
+      store::save_as(checkpoint, target.path, {.jobs = io.jobs, .publish = publish});
   if (io.json) {
     io.print_json({{"path", report.path.native()}, {"bytes", report.bytes}, {"lost", lost}});
     return;

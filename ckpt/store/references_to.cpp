@@ -5,7 +5,7 @@
 #include "ckpt/store/checkpoint_name.h"
 #include "ckpt/store/load.h"
 
-#include <set>
+#include <algorithm>
 
 namespace reprise::store {
 namespace fs = std::filesystem;
