@@ -186,10 +186,12 @@ class TarReader {
       const auto offset = tensors.number<std::int64_t>("an offset");
       Tensor tensor =
           Tensor::make(typed.dtype, std::move(shape), std::move(strides), offset, typed.storage);
-      declared_bytes_ += std::min(tensor.size_bytes(), kMostDeclaredBytes);
-      if (declared_bytes_ > kMostDeclaredBytes + 16 * file_->bytes().size()) {
+      // Strides of nothing make any number of elements from one.
+      const std::uint64_t most = kMostDeclaredBytes + 16 * file_->bytes().size();
+      if (tensor.size_bytes() > most - declared_bytes_) {
         fail(Code::kCorrupt, "byte {}: its tensors declare far more bytes than the file holds", at);
       }
+      declared_bytes_ += tensor.size_bytes();
       if (!facts[0].if_int() ||
           !tensors_.emplace(*facts[0].if_int(), arena_.tensor(std::move(tensor))).second) {
         fail(Code::kCorrupt, "byte {}: a tensor without a number of its own", at);

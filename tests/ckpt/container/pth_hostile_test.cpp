@@ -139,6 +139,17 @@ TEST_F(PthHostile, AStorageThatDeclaresGigabytesIsRefusedWithoutThem) {
   EXPECT_EQ(read(huge), "");
 }
 
+// Found by fuzzing: in a tar archive one tensor of any size counted as 64 MiB at most, so that
+// 4.6 KB kept a digest busy for minutes.
+TEST_F(PthHostile, ATensorOfATarThatRepeatsOneElementIsRefused) {
+  std::string bytes = read_text(kContainers / "old/tar-0.1.1.pth");
+  const std::string plain = "\x10\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0"s;  // extent 16, stride 1
+  ASSERT_NE(bytes.find(plain), std::string::npos);
+  ASSERT_NE(read(bytes), "");
+  bytes.replace(bytes.find(plain), plain.size(), "\x10\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0"s);
+  EXPECT_EQ(read(bytes), "");
+}
+
 TEST_F(PthHostile, ScanSeesWhatIsBehindADamagedDirectory) {
   std::string bytes = read_text(kContainers / "format/zip-one-tensor.pth");
   bytes.replace(bytes.find("ctorch._utils\n_rebuild_tensor_v2\n"), 33,
