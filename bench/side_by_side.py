@@ -2,9 +2,11 @@
 
 import os
 import pathlib
+import shutil
 import statistics
 import subprocess
 import sys
+import tarfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -25,6 +27,26 @@ def scratch():
     """A folder on the disk that holds the checkout: not in memory."""
     folder = ROOT / "build" / "bench"
     folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def cifar(per_class):
+    """A folder with train/<class>/NNNN.jpg: so many real images of each of ten classes."""
+    archive = pathlib.Path(os.environ.get("REPRISE_SHARED", ROOT.parent / "shared"))
+    archive = archive / "data" / "cifar10-images.tar.gz"
+    if not archive.exists():
+        print(f"skipped: {archive} not found; set REPRISE_SHARED to the folder above data/")
+        sys.exit(0)
+    folder = scratch() / f"cifar10-{per_class}"
+    if not folder.exists():
+        part = folder.with_name(folder.name + "-part")
+        shutil.rmtree(part, ignore_errors=True)
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                names = member.name.split("/")
+                if names[0] == "train" and len(names) == 3 and int(names[2][:-4]) < per_class:
+                    tar.extract(member, part)
+        part.rename(folder)
     return folder
 
 
