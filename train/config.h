@@ -136,6 +136,8 @@ struct Config {
   double loss_scale = 65536;
   bool activation_checkpointing = false;
   bool memory_report = false;
+  bool selfcheck = false;
+  std::int64_t selfcheck_updates = 3;
   bool ledger = true;
   std::int64_t ledger_tensors = 0;
   bool tensorboard = true;

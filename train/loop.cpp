@@ -5,6 +5,7 @@
 #include "engine/data/loader.h"
 #include "engine/data/sampler.h"
 #include "engine/determinism/determinism.h"
+#include "engine/determinism/op_trace.h"
 #include "engine/device/device.h"
 #include "engine/optim/ema.h"
 #include "engine/optim/gradient.h"
@@ -180,6 +181,13 @@ bool Loop::diverging(double loss) {
 void Loop::update(const engine::Batch& batch) {
   Learner& learner = p_.learner;
   const std::uint64_t update = learner.progress.update;
+  {
+    // What the first op takes: --selfcheck tells data that differ from ops that do.
+    engine::LeafScope traced(update, 0);
+    for (const std::span<const float> view : batch.views) {
+      traced.note("loading the batch", std::as_bytes(view));
+    }
+  }
   const auto& buffers = learner.weights.buffers();
   buffers_before_.resize(buffers.size());
   for (std::size_t i = 0; i < buffers.size(); ++i) buffers_before_[i] = buffers[i].clone();

@@ -660,6 +660,17 @@ std::vector<OptionSpec> make_table() {
        .field = &C::memory_report,
        .help = "say at the end what the most memory was made of",
        .effect = E::kStart});
+  add({.key = "selfcheck",
+       .field = &C::selfcheck,
+       .help = "run a few updates twice and name the first op and layer whose bits differ; writes "
+               "nothing",
+       .effect = E::kStart});
+  add({.key = "selfcheck-updates",
+       .field = &C::selfcheck_updates,
+       .help = "how many --selfcheck runs twice",
+       .effect = E::kStart,
+       .placeholder = "N",
+       .low = 1});
   add({.key = "ledger",
        .field = &C::ledger,
        .help = "write ledger.jsonl: one digest line an update, chained"});

@@ -14,6 +14,7 @@
 #include "train/requeue.h"
 #include "train/run_events.h"
 #include "train/run_fingerprint.h"
+#include "train/selfcheck.h"
 #include "train/start.h"
 
 #include <fmt/format.h>
@@ -318,21 +319,17 @@ Json stored_config(Config config, const DataFacts& facts) {
   config.join_timeout = Config().join_timeout;
   config.requeue = false;
   config.memory_report = false;
+  config.selfcheck = false;
+  config.selfcheck_updates = Config().selfcheck_updates;
   Json json = to_json(config);
   json["derived"] = to_json(facts);
   return json;
 }
 
-int run_rank(StartPoint& start, const Rank& rank, const StopRequest& stop, Io& io) {
-  settle_other_checkpoints(start);
+// Mode and learner as the start point says.
+Beginning begin(const StartPoint& start, const DataFacts& facts, const Rank& rank) {
   const Config& config = start.config;
-  shard_plan(config, *rank.communicator);
-  if (config.requeue) require_slurm_job();
-  const DataSets data = open_data(config);
-  const DataFacts facts = facts_of(config, data);
-  const std::unique_ptr<Mode> mode = make_mode(config, facts, rank.device);
-  if (start.resumed) refuse_changed_data(start, facts, nullptr);
-
+  std::unique_ptr<Mode> mode = make_mode(config, facts, rank.device);
   Learner learner = new_learner(config, *mode, rank.device);
   std::optional<LoadedWeights> loaded;
   if (!config.load_from.empty()) {
@@ -361,6 +358,27 @@ int run_rank(StartPoint& start, const Rank& rank, const StopRequest& stop, Io& i
     }
   }
   set_patience(learner, config);
+  return {std::move(mode), std::move(learner), std::move(loaded)};
+}
+
+int run_rank(StartPoint& start, const Rank& rank, const StopRequest& stop, Io& io) {
+  settle_other_checkpoints(start);
+  if (start.config.selfcheck) start.config.validate = false;
+  const Config& config = start.config;
+  shard_plan(config, *rank.communicator);
+  if (config.requeue) require_slurm_job();
+  const DataSets data = open_data(config);
+  const DataFacts facts = facts_of(config, data);
+  if (start.resumed) refuse_changed_data(start, facts, nullptr);
+  if (config.selfcheck) {
+    return run_selfcheck(
+        {config, facts, data, rank.device, rank.pool, *rank.communicator, stop, io},
+        [&] { return begin(start, facts, rank); });
+  }
+  Beginning beginning = begin(start, facts, rank);
+  const std::unique_ptr<Mode>& mode = beginning.mode;
+  Learner& learner = beginning.learner;
+  const std::optional<LoadedWeights>& loaded = beginning.loaded;
   std::string state;
   if (rank.first()) {
     state = state_digest(learner, *mode, rank.pool.threads());

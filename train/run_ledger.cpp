@@ -42,6 +42,17 @@ std::string state_digest(const Learner& learner, const Mode& mode, unsigned jobs
   return ledger::combine(digests_of(state_tensors(learner, mode, arena), jobs)).hex();
 }
 
+TensorDigests tensor_digests(const Learner& learner, const Mode& mode, unsigned jobs) {
+  Arena arena;
+  const auto tensors = state_tensors(learner, mode, arena);
+  const auto digests = digests_of(tensors, jobs);
+  TensorDigests named;
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    named.emplace_back(tensors[i].first, digests[i].hex());
+  }
+  return named;
+}
+
 std::optional<std::string> recorded_state(const std::filesystem::path& checkpoint,
                                           std::uint64_t update) {
   const std::filesystem::path run =

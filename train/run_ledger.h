@@ -11,6 +11,8 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace reprise::train {
 
@@ -24,6 +26,10 @@ struct UpdateRecord {
 
 // The digest of everything that the next update starts from: what a line holds as "param".
 std::string state_digest(const Learner& learner, const Mode& mode, unsigned jobs);
+
+// Each tensor that the next update starts from, with its digest.
+using TensorDigests = std::vector<std::pair<std::string, std::string>>;
+TensorDigests tensor_digests(const Learner& learner, const Mode& mode, unsigned jobs);
 
 // What the ledger beside a checkpoint says that its state is; nothing without such a line. Cost:
 // one read of the ledger. Errors: kCorrupt naming the line at which its chain breaks; kIo.

@@ -1,6 +1,7 @@
 #include "engine/models/layers.h"
 
 #include "ckpt/base/error.h"
+#include "engine/determinism/op_trace.h"
 #include "engine/models/linear_product.h"
 #include "engine/random/stream.h"
 
@@ -34,19 +35,21 @@ Linear::Linear(Layout& layout, const std::string& name, std::int64_t in, std::in
       bias_(layout.parameter(name + ".bias", {out}, bias)) {}
 
 at::Tensor Linear::operator()(const Weights& weights, const at::Tensor& x, const Pass& pass) const {
+  const ModuleScope scope(weights.layout().module_of(weight_));
   return linear_product(cast(x, pass), cast(weights.parameter(weight_), pass),
                         cast(weights.parameter(bias_), pass));
 }
 
 Convolution::Convolution(Layout& layout, const std::string& name, std::int64_t in, std::int64_t out,
                          std::int64_t kernel, std::int64_t stride)
-    : weight_(layout.parameter(name + ".weight", {out, in, kernel, kernel},
-                               Init::kaiming_normal_fan_out(out * kernel * kernel))),
+    : weight_(layout.kernel(name + ".weight", {out, in, kernel, kernel},
+                            Init::kaiming_normal_fan_out(out * kernel * kernel))),
       stride_(stride),
       padding_(kernel / 2) {}
 
 at::Tensor Convolution::operator()(const Weights& weights, const at::Tensor& x,
                                    const Pass& pass) const {
+  const ModuleScope scope(weights.layout().module_of(weight_));
   return at::conv2d(cast(x, pass), cast(weights.parameter(weight_), pass), {}, stride_, padding_);
 }
 
@@ -57,6 +60,7 @@ at::Tensor BatchNorm::operator()(const Weights& weights, const at::Tensor& x,
                                  const Pass& pass) const {
   constexpr double kEps = 1e-5;
   const BatchNormSpec& spec = weights.layout().batch_norms()[index_.layer];
+  const ModuleScope scope(weights.layout().module_of(index_.weight));
   const at::Tensor& weight = weights.parameter(index_.weight);
   const at::Tensor& bias = weights.parameter(index_.bias);
   if (!pass.training) {
@@ -98,6 +102,7 @@ LayerNorm::LayerNorm(Layout& layout, const std::string& name, std::int64_t width
 
 at::Tensor LayerNorm::operator()(const Weights& weights, const at::Tensor& x,
                                  const Pass& /*pass*/) const {
+  const ModuleScope scope(weights.layout().module_of(weight_));
   return at::layer_norm(x, {width_}, weights.parameter(weight_), weights.parameter(bias_), 1e-6,
                         false);
 }

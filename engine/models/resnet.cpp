@@ -1,5 +1,6 @@
 #include "engine/models/resnet.h"
 
+#include "engine/determinism/op_trace.h"
 #include "engine/models/checkpointed.h"
 
 #include <ATen/ATen.h>
@@ -12,7 +13,7 @@ class Block {
  public:
   Block(Layout& layout, const std::string& name, std::int64_t in, std::int64_t width,
         std::int64_t stride, bool bottleneck)
-      : bottleneck_(bottleneck) {
+      : name_(name), bottleneck_(bottleneck) {
     parameters_.first = layout.parameters().size();
     const std::int64_t out = bottleneck ? width * 4 : width;
     if (bottleneck) {
@@ -43,12 +44,14 @@ class Block {
 
  private:
   at::Tensor compute(const Weights& w, const at::Tensor& x, const Pass& pass) const {
+    const ModuleScope scope(name_);
     at::Tensor y = bn1_(w, conv1_(w, x, pass), pass).relu_();
     y = bn2_(w, conv2_(w, y, pass), pass);
     if (bottleneck_) y = bn3_(w, conv3_(w, y.relu_(), pass), pass);
     return y.add_(downsamples_ ? down_bn_(w, down_conv_(w, x, pass), pass) : x).relu_();
   }
 
+  std::string name_;
   ParameterRange parameters_;
   bool bottleneck_;
   bool downsamples_ = false;

@@ -1,6 +1,7 @@
 #include "engine/models/vit.h"
 
 #include "ckpt/base/error.h"
+#include "engine/determinism/op_trace.h"
 #include "engine/models/checkpointed.h"
 #include "engine/models/linear_product.h"
 
@@ -19,7 +20,7 @@ class Block {
  public:
   Block(Layout& layout, const std::string& name, const VitShape& shape,
         const NetworkOptions& options, double drop_path)
-      : heads_(shape.heads) {
+      : name_(name), heads_(shape.heads) {
     parameters_.first = layout.parameters().size();
     const std::int64_t width = shape.width;
     const Init weight = Init::truncated_normal(kDeviation);
@@ -46,6 +47,7 @@ class Block {
 
  private:
   at::Tensor compute(const Weights& w, const at::Tensor& x, const Pass& pass) const {
+    const ModuleScope scope(name_);
     at::Tensor y = attention_dropout_(attention(w, norm1_(w, x, pass), pass), pass);
     const at::Tensor middle = x + attention_path_(y, pass);
     y = hidden_dropout_(at::gelu(fc1_(w, norm2_(w, middle, pass), pass)), pass);
@@ -63,6 +65,7 @@ class Block {
     return projection_(w, y.transpose(1, 2).reshape({batch, tokens, width}), pass);
   }
 
+  std::string name_;
   ParameterRange parameters_;
   std::int64_t heads_;
   LayerNorm norm1_, norm2_;

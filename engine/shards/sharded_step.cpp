@@ -2,6 +2,7 @@
 
 #include "ckpt/base/error.h"
 #include "engine/determinism/determinism.h"
+#include "engine/determinism/op_trace.h"
 #include "engine/device/memory.h"
 #include "engine/shards/gradient_tree.h"
 #include "engine/shards/reduce.h"
@@ -11,6 +12,7 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <optional>
 #include <span>
 #include <utility>
 
@@ -51,6 +53,7 @@ struct ShardedStep::State {
     const ShardPlan& plan = options.plan;
     Shard shard;
     shard.leaf = plan.first_leaf() + local;
+    std::optional<LeafScope> traced(std::in_place, update, shard.leaf);
     shard.samples = plan.leaf_samples(shard.leaf);
     shard.samples.first -= plan.local_samples().first;
     shard.update_samples = plan.samples_per_update();
@@ -81,6 +84,8 @@ struct ShardedStep::State {
     auto gradients = torch::autograd::grad({loss}, trainable, {}, /*retain_graph=*/false,
                                            /*create_graph=*/false, /*allow_unused=*/true);
     loss.reset();
+    // Which thread adds which pair is a matter of timing.
+    traced.reset();
     const MemoryScope sums(MemoryPart::kGradients);
     tree.add(local, std::move(gradients), std::move(shard.extra));
   }
@@ -106,6 +111,7 @@ const StepResult& ShardedStep::run(Weights& weights, std::uint64_t update,
   const ShardPlan& plan = state.options.plan;
   state.result = {};
   state.tree.reset();
+  const Weights::Arranged arranged(weights, state.pool);
   std::vector<at::Tensor> trainable;
   for (std::size_t i = 0; i < state.layout->parameters().size(); ++i) {
     if (state.layout->parameters()[i].trainable) trainable.push_back(weights.parameter(i));

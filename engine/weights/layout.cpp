@@ -23,6 +23,12 @@ std::size_t Layout::parameter(std::string name, std::vector<std::int64_t> shape,
   return parameters_.size() - 1;
 }
 
+std::size_t Layout::kernel(std::string name, std::vector<std::int64_t> shape, Init init) {
+  const std::size_t index = parameter(std::move(name), std::move(shape), init);
+  parameters_[index].kernel = true;
+  return index;
+}
+
 std::size_t Layout::buffer(std::string name, std::vector<std::int64_t> shape, double initial,
                            bool integer) {
   entries_.push_back({true, buffers_.size()});

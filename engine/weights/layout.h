@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace reprise::engine {
@@ -19,6 +20,8 @@ struct ParameterSpec {
   std::int64_t offset = 0;
   // Frozen parameters get no gradient and are not updated.
   bool trainable = true;
+  // Of a convolution, [out, in, height, width], read by nothing else: see Weights::Arranged.
+  bool kernel = false;
 };
 
 // Not learnt, but part of the state: running statistics of BatchNorm.
@@ -47,6 +50,8 @@ class Layout {
 
   // Returns the index. Errors: kInternal for a name that is there.
   std::size_t parameter(std::string name, std::vector<std::int64_t> shape, Init init);
+  // A convolution's.
+  std::size_t kernel(std::string name, std::vector<std::int64_t> shape, Init init);
   std::size_t buffer(std::string name, std::vector<std::int64_t> shape, double initial,
                      bool integer = false);
   // Registers weight, bias and the three buffers below `name`; returns the layer's index.
@@ -67,6 +72,11 @@ class Layout {
   const std::vector<ParameterSpec>& parameters() const { return parameters_; }
   const std::vector<BufferSpec>& buffers() const { return buffers_; }
   const std::vector<BatchNormSpec>& batch_norms() const { return batch_norms_; }
+  // The layer that a parameter is part of: its name without what follows the last point.
+  std::string_view module_of(std::size_t parameter) const {
+    const std::string_view name = parameters_[parameter].name;
+    return name.substr(0, name.rfind('.'));
+  }
   // Parameters and buffers in state-dict order: as they were registered.
   struct Entry {
     bool is_buffer = false;

@@ -47,6 +47,23 @@ void Weights::require_gradients(bool on) {
   }
 }
 
+Weights::Arranged::Arranged(Weights& weights, WorkerPool& pool) : weights_(weights) {
+  if (!weights.flat_.is_cpu()) return;
+  const auto& specs = weights.layout_->parameters();
+  weights.kernels_.resize(specs.size());
+  pool.run(specs.size(), [&](std::size_t i) {
+    // A kernel of one pixel lies the same either way.
+    if (!specs[i].kernel || specs[i].shape[2] * specs[i].shape[3] == 1) return;
+    const at::NoGradGuard no_gradients;
+    const at::Tensor& parameter = weights.parameters_[i];
+    at::Tensor& copy = weights.kernels_[i];
+    if (!copy.defined()) copy = at::empty_like(parameter, at::MemoryFormat::ChannelsLast);
+    copy.copy_(parameter);
+    copy.set_requires_grad(parameter.requires_grad());
+  });
+  weights.arranged_ = true;
+}
+
 std::vector<NamedTensor> Weights::named(std::string_view prefix) const {
   std::vector<NamedTensor> all;
   for (const Layout::Entry& entry : layout_->entries()) {

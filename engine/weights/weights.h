@@ -4,6 +4,7 @@
 #include "ckpt/state/state_dict.h"
 #include "engine/torch_bridge/load_state.h"
 #include "engine/weights/layout.h"
+#include "engine/workers/worker_pool.h"
 
 #include <ATen/core/Tensor.h>
 
@@ -31,13 +32,30 @@ class Weights {
   const std::shared_ptr<const Layout>& shared_layout() const { return layout_; }
   // float32 [layout().flat_elements()]; padding is zero and stays so.
   const at::Tensor& flat() const { return flat_; }
-  const at::Tensor& parameter(std::size_t index) const { return parameters_[index]; }
+  // A view of flat(); while it is Arranged, a convolution's kernel is a copy.
+  const at::Tensor& parameter(std::size_t index) const {
+    return arranged_ && kernels_[index].defined() ? kernels_[index] : parameters_[index];
+  }
   const std::vector<at::Tensor>& parameters() const { return parameters_; }
   const at::Tensor& buffer(std::size_t index) const { return buffers_[index]; }
   const std::vector<at::Tensor>& buffers() const { return buffers_; }
 
   // With true, trainable parameters ask autograd for gradients: the weights that learn.
   void require_gradients(bool on);
+
+  // While it lives, kernels of convolutions are copies whose channels lie together, as oneDNN
+  // computes with them: made once an update, not once a shard and pass. They ask for gradients as
+  // the parameters do. On the CPU; elsewhere it does nothing. flat() must not change meanwhile.
+  class Arranged {
+   public:
+    Arranged(Weights& weights, WorkerPool& pool);
+    ~Arranged() { weights_.arranged_ = false; }
+    Arranged(const Arranged&) = delete;
+    Arranged& operator=(const Arranged&) = delete;
+
+   private:
+    Weights& weights_;
+  };
 
   // Parameters and buffers by name, in state-dict order (torchvision's: a layer's parameters,
   // then its buffers), restricted to names starting with `prefix`, which is kept.
@@ -48,6 +66,8 @@ class Weights {
   at::Tensor flat_;
   std::vector<at::Tensor> parameters_;
   std::vector<at::Tensor> buffers_;
+  std::vector<at::Tensor> kernels_;  // undefined: not arranged; kept from update to update
+  bool arranged_ = false;
 };
 
 }  // namespace reprise::engine

@@ -222,6 +222,21 @@ TEST_F(Proofs, ChangedEvaluationIsSaidToDifferAndWhy) {
   EXPECT_THAT(outcome.err, HasSubstr("max-eval-samples is 16, was 24"));
 }
 
+TEST_F(Proofs, SelfcheckRunsTwiceAndWritesNothing) {
+  const std::string run = *scratch_ / "selfcheck";
+  const Arguments check = {"--selfcheck", "--selfcheck-updates", "2", "--work-dir", run};
+  const Outcome outcome = train(*scratch_, kViT + check);
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("tensors have the same bits"));
+  EXPECT_FALSE(std::filesystem::exists(run));
+  const Outcome finished = train(*scratch_, {"--resume-from", unstopped_, "--selfcheck"});
+  EXPECT_EQ(finished.code, 2);
+  EXPECT_THAT(finished.err, HasSubstr("no update is left"));
+  const Outcome several = train(*scratch_, kViT + check + Arguments{"--nproc", "2"});
+  EXPECT_EQ(several.code, 2);
+  EXPECT_THAT(several.err, HasSubstr("leave out --nproc"));
+}
+
 TEST_F(Proofs, AnotherSeedGivesOtherBits) {
   // Without this one, everything above could pass because nothing ever changes.
   const std::string run = run_of("seed", kViT + Arguments{"--seed", "1"});

@@ -1,0 +1,39 @@
+// train --selfcheck: the same updates twice, and where their bits part.
+#pragma once
+
+#include "train/learner.h"
+#include "train/loop.h"
+
+#include <functional>
+#include <memory>
+#include <optional>
+
+namespace reprise::train {
+
+// What a run begins with.
+struct Beginning {
+  std::unique_ptr<Mode> mode;
+  Learner learner;
+  std::optional<LoadedWeights> loaded;
+};
+
+// What the two passes share; everything outlives the check.
+struct SelfcheckParts {
+  const Config& config;
+  const DataFacts& facts;
+  const DataSets& data;
+  c10::Device device;
+  engine::WorkerPool& pool;
+  engine::Communicator& communicator;
+  const StopRequest& stop;
+  Io& io;
+};
+
+// Runs config.selfcheck_updates updates from `begin()`, and again from another `begin()`, and
+// compares what every op gave and what each tensor of the state is at the end. Prints the first
+// difference: the update, the shard, the op and the layer, or the tensor. Writes no file. Returns
+// the exit code: 0 the same bits, 1 not. Errors: kUsage with several processes, and where no update
+// is left to run; those of run_loop().
+int run_selfcheck(const SelfcheckParts& parts, const std::function<Beginning()>& begin);
+
+}  // namespace reprise::train
