@@ -27,13 +27,20 @@ std::pair<Range, Range> halves(Range whole) {
   return {{whole.first, lower}, {whole.first + lower, whole.count - lower}};
 }
 
-// a + b and b + a are the same bits, so it does not matter whose half this is.
-void add_piece(std::span<std::byte> target, std::span<const std::byte> piece) {
+// The summand of the lower rank comes first, as in the tree of one process: the order does not
+// change a number, but which of two NaNs is left, and an overflow of float16 is in the ledger.
+void add_piece(std::span<std::byte> target, std::span<const std::byte> piece, bool piece_first) {
   const auto tensor = [](const std::byte* bytes, std::size_t size) {
     return at::from_blob(const_cast<std::byte*>(bytes),
                          {static_cast<std::int64_t>(size / sizeof(float))}, at::kFloat);
   };
-  tensor(target.data(), target.size()).add_(tensor(piece.data(), piece.size()));
+  at::Tensor sum = tensor(target.data(), target.size());
+  const at::Tensor other = tensor(piece.data(), piece.size());
+  if (piece_first) {
+    at::add_out(sum, other, sum);
+  } else {
+    sum.add_(other);
+  }
 }
 
 }  // namespace
@@ -53,7 +60,8 @@ void reduce_over_ranks(at::Tensor& flat, Communicator& communicator) {
     const std::span<std::byte> kept = bytes_of(values, keep);
     communicator.exchange_pieces(partner, bytes_of(values, give), kept.size(),
                                  [&](std::size_t offset, std::span<const std::byte> piece) {
-                                   add_piece(kept.subspan(offset, piece.size()), piece);
+                                   add_piece(kept.subspan(offset, piece.size()), piece,
+                                             partner < communicator.rank());
                                  });
     cuts.emplace_back(keep, give);
     mine = keep;
