@@ -66,20 +66,11 @@ OptionLayer options_of_foreign(const Checkpoint& checkpoint, const std::string& 
 
 void adopt(Learner& learner, Mode& mode, const Checkpoint& checkpoint,
            std::uint64_t updates_per_epoch, std::uint64_t samples_per_update) {
-  mode.restore(learner, checkpoint);
-  learner.optimizer->load(checkpoint.optimizer);
-  if (learner.ema) {
-    if (checkpoint.ema.empty()) {
-      learner.ema = learner.weights.clone();
-    } else {
-      engine::load_state(checkpoint.ema, learner.ema->named(), true);
-    }
-  }
+  restore_tensors(learner, mode, checkpoint);
   learner.progress = {};
   learner.progress.epoch = checkpoint.resume_point()->epoch;
   learner.progress.update = learner.progress.epoch * updates_per_epoch;
   learner.progress.samples_seen = learner.progress.update * samples_per_update;
-  learner.parents = {{checkpoint.uuid, Relation::kResumed}};
 }
 
 }  // namespace reprise::train

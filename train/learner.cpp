@@ -60,23 +60,27 @@ StateDict network_state(const Checkpoint& checkpoint) {
   return state;
 }
 
-void restore(Learner& learner, Mode& mode, const Checkpoint& checkpoint) {
+void restore_tensors(Learner& learner, Mode& mode, const Checkpoint& checkpoint) {
   mode.restore(learner, checkpoint);
   learner.optimizer->load(checkpoint.optimizer);
+  learner.parents = {{checkpoint.uuid, Relation::kResumed}};
   if (learner.ema) {
     if (checkpoint.ema.empty()) {
-      // Only with --allow-config-change: the average starts at the weights, as in a new run.
+      // The average starts at the weights, as in a new run.
       learner.ema = learner.weights.clone();
     } else {
       engine::load_state(checkpoint.ema, learner.ema->named(), true);
     }
   }
+}
+
+void restore(Learner& learner, Mode& mode, const Checkpoint& checkpoint) {
+  restore_tensors(learner, mode, checkpoint);
   // Without one only with --allow-config-change: the scale starts as in a new run.
   if (learner.scaler && !checkpoint.scaler.is_none()) learner.scaler->load(checkpoint.scaler);
   learner.progress = *checkpoint.progress;
   learner.metrics = store::MetricsState::from(checkpoint.metrics);
   if (checkpoint.run) learner.run = *checkpoint.run;
-  learner.parents = {{checkpoint.uuid, Relation::kResumed}};
 }
 
 NamedState state_tensors(const Learner& learner, const Mode& mode, Arena& arena) {

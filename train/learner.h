@@ -41,6 +41,10 @@ Checkpoint to_checkpoint(const Learner& learner, const Mode& mode, const Checkpo
 // Errors: kMismatch when it holds neither, or its backbone is in another file.
 StateDict network_state(const Checkpoint& checkpoint);
 
+// The part of restoring that does not depend on who wrote the checkpoint: weights, optimizer, EMA,
+// and the checkpoint as parent. Errors: as restore().
+void restore_tensors(Learner& learner, Mode& mode, const Checkpoint& checkpoint);
+
 // Takes over weights, optimizer, EMA, progress and metrics. The learner has been made for the
 // same configuration. Errors: kMismatch naming what is missing or does not fit; then the learner
 // must not be used.

@@ -7,9 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <iterator>
 #include <map>
-#include <sstream>
 #include <vector>
 
 namespace reprise::training {
@@ -17,11 +15,6 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-Arguments words(const std::string& line) {
-  std::istringstream stream(line);
-  return {std::istream_iterator<std::string>(stream), {}};
-}
 
 // The scale starts so high that the first updates overflow.
 const std::string kHalf =

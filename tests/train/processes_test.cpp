@@ -10,8 +10,6 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <iterator>
-#include <sstream>
 #include <stdexcept>
 
 namespace reprise::training {
@@ -19,11 +17,6 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-
-Arguments words(const std::string& line) {
-  std::istringstream stream(line);
-  return {std::istream_iterator<std::string>(stream), {}};
-}
 
 // 40 samples to evaluate: two and a half micro-batches, so that no process count divides them.
 const Arguments kViT = words(

@@ -7,6 +7,7 @@
 #include "ckpt/store/save.h"
 
 #include <gtest/gtest.h>
+#include <sstream>
 
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -83,6 +84,11 @@ Scratch::Scratch() {
 Scratch::~Scratch() {
   std::error_code ignored;
   fs::remove_all(path_, ignored);
+}
+
+Arguments words(const std::string& line) {
+  std::istringstream stream(line);
+  return {std::istream_iterator<std::string>(stream), {}};
 }
 
 Arguments operator+(Arguments first, const Arguments& second) {

@@ -60,6 +60,8 @@ bool wait_for_update(const Process& process, const std::string& run, std::uint64
 std::vector<pid_t> children_of(pid_t parent);
 const std::string& train_program();
 
+// A command line without quotes, word by word.
+Arguments words(const std::string& line);
 Arguments operator+(Arguments first, const Arguments& second);
 
 // What of a checkpoint differs between equal runs, and nothing else: uuid, run, parents,
