@@ -1,6 +1,7 @@
 #include "engine/determinism/determinism.h"
 
 #include "ckpt/base/error.h"
+#include "engine/determinism/nccl.h"
 
 #include <ATen/Context.h>
 #include <ATen/Version.h>
@@ -70,10 +71,10 @@ Json software_state() {
   Json state = {{"libtorch", TORCH_VERSION}, {"libtorch_build", at::show_config()}};
   const at::Context& context = at::globalContext();
   state["libtorch_devices"] = {{"cuda", context.hasCUDA()}, {"mps", context.hasMPS()}};
-  if (context.hasCUDA()) {
-    state["cuda"] = at::Context::versionCUDART();
-    state["cudnn"] = at::Context::versionCuDNN();
-  }
+  const bool cuda = context.hasCUDA();
+  state["cuda"] = cuda ? Json(at::Context::versionCUDART()) : Json("absent");
+  state["cudnn"] = cuda ? Json(at::Context::versionCuDNN()) : Json("absent");
+  state["nccl"] = nccl_version();
   return state;
 }
 

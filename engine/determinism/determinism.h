@@ -24,8 +24,8 @@ void set_determinism(const DeterminismOptions& options, c10::Device device);
 // for fingerprint.json and for messages.
 Json determinism_state(c10::Device device);
 
-// LibTorch's version and build string, which names CUDA, cuDNN, NCCL, MKL, oneDNN and OpenMP where
-// it has them: for fingerprint.json.
+// For fingerprint.json: LibTorch's version and build string, which names what it was built with,
+// and the CUDA, cuDNN and NCCL that this process has loaded, each "absent" where it has none.
 Json software_state();
 
 // Calls `work`; LibTorch's errors become ours. Errors: kUnsupported naming the op that has no

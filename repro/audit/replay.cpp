@@ -199,8 +199,8 @@ Json replay_statement(const ReplayOptions& options, const ReplayResult& result) 
                     {"passedTests", result.same ? Json::array({test}) : Json::array()},
                     {"failedTests", result.same ? Json::array() : Json::array({test})}};
   if (result.divergence) {
-    predicate["divergence"] = {{"update", result.divergence->a.update},
-                               {"what", to_string(result.divergence->what)}};
+    predicate["reprise_divergence"] = {{"update", result.divergence->a.update},
+                                       {"what", to_string(result.divergence->what)}};
   }
   return {{"_type", "https://in-toto.io/Statement/v1"},
           {"subject", Json::array({subject(options.run / "ledger.jsonl")})},

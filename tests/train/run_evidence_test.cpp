@@ -97,10 +97,11 @@ TEST_F(RunEvidence, TheFingerprintHoldsCodeSettingsMachineSoftwareAndData) {
   EXPECT_EQ(external["directory"], repo().native());
   EXPECT_TRUE(external["environment"].contains("PATH"));
   const Json& internal = definition["internalParameters"];
-  for (const char* field : {"/hardware/cpu/model", "/hardware/memory_bytes", "/hardware/network",
-                            "/software/os", "/software/kernel", "/software/libc",
-                            "/software/compiler", "/software/libtorch", "/software/libtorch_build",
-                            "/software/libraries", "/software/threads", "/software/program"}) {
+  for (const char* field :
+       {"/hardware/cpu/model", "/hardware/memory_bytes", "/hardware/network", "/software/os",
+        "/software/kernel", "/software/libc", "/software/compiler", "/software/libtorch",
+        "/software/libtorch_build", "/software/libraries", "/software/threads", "/software/program",
+        "/software/cuda", "/software/cudnn", "/software/nccl"}) {
     EXPECT_TRUE(internal.contains(Json::json_pointer(field))) << field;
   }
   EXPECT_THAT(internal["software"]["libtorch_build"].get<std::string>(), HasSubstr("CUDA"));
@@ -302,6 +303,15 @@ TEST_F(RunEvidence, TheVerdictOfAReplayIsAnInTotoTestResultThatCanBeSigned) {
             sha256_file(store::resolve((repo() / "base/<ep1>").string())).hex());
   EXPECT_EQ(verdict["subject"][0]["digest"]["sha256"],
             sha256_file(repo() / "base/ledger.jsonl").hex());
+  if (shell("/", std::string(REPRISE_PYTHON) + " -c 'import in_toto_attestation'").code == 0) {
+    const std::string read = std::string(REPRISE_PYTHON) + " -B " REPRISE_SOURCE_DIR
+                                                           "/tests/repro/attest/read_statement.py ";
+    const Json seen = parse_json(must(scratch_->path(), read + "verdict.json"));
+    EXPECT_EQ(seen["result"], "PASSED");
+    EXPECT_EQ(seen["passed"], verdict["predicate"]["passedTests"]);
+    EXPECT_EQ(parse_json(must(repo(), read + "base/fingerprint.json"))["dependencies"],
+              Json::array({"code", "data/train", "data/val"}));
+  }
   must(scratch_->path(), kRepro + " keygen k && " + kRepro + " sign verdict.json --key k.key && " +
                              kRepro + " verify verdict.dsse.json --key k.pub");
 }
