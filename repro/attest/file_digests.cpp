@@ -65,6 +65,21 @@ std::map<std::string, Digest> digest_files(const fs::path& directory,
   return out;
 }
 
+std::vector<std::string> links_out(const fs::path& directory) {
+  const fs::path whole = fs::canonical(directory);
+  std::vector<std::string> out;
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(directory)) {
+    if (!entry.is_symlink()) continue;
+    std::error_code broken;
+    const fs::path target = fs::canonical(entry.path(), broken);
+    if (broken || !is_below(target.native(), whole.native())) {
+      out.push_back(entry.path().lexically_relative(directory).native());
+    }
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
 Deviations compare(const std::map<std::string, Digest>& was_signed,
                    const std::map<std::string, Digest>& found) {
   Deviations out;

@@ -13,7 +13,7 @@ namespace reprise::attest {
 
 enum class Links : std::uint8_t {
   kRefuse,
-  kSkip,    // not signed: their target is, where it lies in the directory
+  kSkip,    // left out: what they point to is signed where it lies; see links_out()
   kFollow,  // to files only
 };
 
@@ -24,6 +24,11 @@ enum class Links : std::uint8_t {
 std::map<std::string, Digest> digest_files(const std::filesystem::path& directory,
                                            std::span<const std::string> ignored, Links links,
                                            unsigned jobs = 0, bool progress = false);
+
+// Symbolic links below `directory` that lead out of it, or nowhere: relative paths, sorted. What
+// they point to is no part of the directory, so no signature over it can speak for what is read
+// there. Errors: kIo.
+std::vector<std::string> links_out(const std::filesystem::path& directory);
 
 // How a directory differs from what was signed; all empty: not at all.
 struct Deviations {

@@ -14,8 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <vector>
+#include <span>
 
 namespace reprise::attest {
 
@@ -159,10 +160,12 @@ PrivateKey PrivateKey::generate(KeyKind kind) {
 }
 
 PrivateKey PrivateKey::load(const std::filesystem::path& path) {
+  // One descriptor for both: the mode that is checked has to be that of the bytes which are read.
   const File file = File::open(path);
   struct stat status {};
   if (fstat(file.descriptor(), &status) != 0) fail_errno(errno, path.native());
-  const std::string pem = read_text(path, kKeyFileLimit);
+  std::string pem(std::min(file.size(), kKeyFileLimit), '\0');
+  file.read(0, std::as_writable_bytes(std::span(pem)));
   if (pem.find("BEGIN PUBLIC KEY") != pem.npos) {
     fail(Code::kCorrupt, "{}: this is a public key: sign with the .key file beside it",
          path.native());

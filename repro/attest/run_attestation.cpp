@@ -15,6 +15,12 @@ const std::array<std::string, 2> kIgnored = {kRunAttestation, ".lock"};
 
 Json sign_run(const std::filesystem::path& run, const std::string& predicate_type,
               const Json& predicate, const PrivateKey& key, unsigned jobs, bool progress) {
+  if (const auto out = links_out(run); !out.empty()) {
+    fail(Code::kUnsupported,
+         "{}: a link to what is no file of the run, which a signature over the run cannot cover; "
+         "put the file itself there, or remove the link",
+         printable((run / out.front()).native()));
+  }
   Json subject = Json::array();
   for (const auto& [name, digest] : digest_files(run, kIgnored, Links::kSkip, jobs, progress)) {
     subject.push_back({{"name", name}, {"digest", {{"sha256", digest.hex()}}}});
@@ -39,7 +45,9 @@ Deviations verify_run(const std::filesystem::path& run, const Json& envelope, co
       fail(Code::kCorrupt, "{}: {} stands in it twice", place, printable(name));
     }
   }
-  return compare(was_signed, digest_files(run, kIgnored, Links::kSkip, jobs, progress));
+  Deviations found = compare(was_signed, digest_files(run, kIgnored, Links::kSkip, jobs, progress));
+  for (std::string& link : links_out(run)) found.unsigned_files.push_back(std::move(link));
+  return found;
 }
 
 }  // namespace reprise::attest

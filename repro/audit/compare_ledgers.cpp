@@ -166,9 +166,14 @@ DifferingTensors differing_tensors(const fs::path& a, const fs::path& b, const S
   return result;
 }
 
-// The line that ends, with its newline, at `end`; only the header: update 0.
-Before line_before(const fs::path& path, std::uint64_t end) {
-  const File file = File::open(path);
+// A line of a ledger, read from behind.
+struct LastLine {
+  std::uint64_t offset = 0;  // where it begins; 0: it is the header
+  std::string text;
+};
+
+// The line that ends, with its newline, at `end`.
+LastLine line_ending_at(const File& file, std::uint64_t end) {
   // Backwards by growing pieces until a whole line is inside.
   for (std::uint64_t tail = std::min<std::uint64_t>(end, 64 << 10);;
        tail = std::min(end, tail * 4)) {
@@ -176,25 +181,38 @@ Before line_before(const fs::path& path, std::uint64_t end) {
     file.read(end - tail, std::as_writable_bytes(std::span(text)));
     const auto begin = text.size() < 2 ? std::string::npos : text.rfind('\n', text.size() - 2);
     if (begin != std::string::npos) {
-      const std::string_view line =
-          std::string_view(text).substr(begin + 1, text.size() - begin - 2);
-      const std::uint64_t start = end - (text.size() - begin - 1);
-      const auto parsed = parsed_line(path, start, line);
-      if (parsed.update) {
-        return {parsed.update->update, parsed.update->param, ledger::chain_of(line)};
-      }
-      // The update's own line stands in front of its tensors.
-      Before before = line_before(path, start);
-      before.update = parsed.tensors->update;
-      before.chain = ledger::chain_of(line);
-      return before;
+      return {end - (text.size() - begin - 1), text.substr(begin + 1, text.size() - begin - 2)};
     }
-    if (tail == end) return {0, {}, ledger::chain_of(ledger::kHeaderLine)};
+    if (tail == end) return {0, std::string(ledger::kHeaderLine)};
     if (tail > ledger::kLongestLine * 2) {
-      fail(Code::kCorrupt, "{}: a line of more than {} bytes; this is no ledger", path.native(),
-           ledger::kLongestLine);
+      fail(Code::kCorrupt, "{}: a line of more than {} bytes; this is no ledger",
+           file.path().native(), ledger::kLongestLine);
     }
   }
+}
+
+// What the lines up to `end` leave; only the header: update 0.
+Before line_before(const fs::path& path, std::uint64_t end) {
+  const File file = File::open(path);
+  const LastLine last = line_ending_at(file, end);
+  Before before{0, {}, ledger::chain_of(last.text)};
+  if (last.offset == 0) return before;
+  const auto parsed = parsed_line(path, last.offset, last.text);
+  before.update = parsed.update ? parsed.update->update : parsed.tensors->update;
+  if (parsed.update) {
+    before.state = parsed.update->param;
+    return before;
+  }
+  // The update's own line stands in front of its tensors.
+  const LastLine own = line_ending_at(file, last.offset);
+  const auto update =
+      own.offset == 0 ? ledger::ParsedLine{} : parsed_line(path, own.offset, own.text);
+  if (!update.update || update.update->update != before.update) {
+    fail(Code::kCorrupt, "{}: line {}: holds tensors of update {}, which do not belong here",
+         path.native(), line_number(path, last.offset), before.update);
+  }
+  before.state = update.update->param;
+  return before;
 }
 
 // The update that a ledger begins with, 0 when it has no line.

@@ -2,6 +2,7 @@
 
 #include "ckpt/base/error.h"
 #include "ckpt/base/file.h"
+#include "ckpt/base/new_directory.h"
 #include "ckpt/base/sha256.h"
 #include "repro/export/run_facts.h"
 
@@ -113,8 +114,8 @@ fs::path export_mlflow(const report::RunRecord& run, const std::string& experime
   }
   write_experiment(folder, id, experiment, start_ms);
 
-  const fs::path partial = root / fmt::format(".{}.partial", run_id);
-  fs::remove_all(partial);
+  NewDirectory made(target);
+  const fs::path& partial = made.path();
   for (const char* empty : {"params", "metrics", "tags", "artifacts"}) {
     make_directories(partial / empty);
   }
@@ -154,8 +155,7 @@ fs::path export_mlflow(const report::RunRecord& run, const std::string& experime
                   yaml_text("file://" + (target / "artifacts").native()), end, id,
                   yaml_text(run_id), yaml_text(run.label), yaml_text(run_id), start_ms,
                   status_of(run.info.state)));
-  fs::rename(partial, target);
-  sync_directory(folder);
+  made.publish();
   return target;
 }
 

@@ -2,6 +2,7 @@
 
 #include "ckpt/base/error.h"
 #include "ckpt/base/file.h"
+#include "ckpt/base/new_directory.h"
 #include "ckpt/base/sha256.h"
 #include "ckpt/base/version.h"
 #include "repro/export/run_facts.h"
@@ -90,8 +91,8 @@ void export_ro_crate(const report::RunRecord& run, const CrateOptions& options,
   if (fs::exists(target)) {
     fail(Code::kMismatch, "{}: exists; an RO-Crate is written as a new directory", target.native());
   }
-  const fs::path partial = target.string() + ".partial";
-  fs::remove_all(partial);
+  NewDirectory made(target);
+  const fs::path& partial = made.path();
   const std::vector<std::string> names = describing_files(run.path);
   copy_files(run.path, names, partial);
 
@@ -160,7 +161,7 @@ void export_ro_crate(const report::RunRecord& run, const CrateOptions& options,
                                 {{"sha256", "https://w3id.org/ro/terms/workflow-run#sha256"}}})},
       {"@graph", std::move(graph)}};
   write_text(partial / "ro-crate-metadata.json", dump_json(document, 2) + "\n");
-  fs::rename(partial, target);
+  made.publish();
 }
 
 }  // namespace reprise::exporting

@@ -1,5 +1,7 @@
 #include "repro/fingerprint/difference.h"
 
+#include "repro/fingerprint/glob.h"
+
 #include <algorithm>
 #include <array>
 #include <map>
@@ -116,33 +118,9 @@ constexpr std::array kRules = {
     Rule{"*", 11, kUnlikely},
 };
 
-// Glob match with '*' (any run) and '?' (any one).
-bool matches(std::string_view pattern, std::string_view text) {
-  std::size_t p = 0;
-  std::size_t t = 0;
-  std::size_t star = pattern.npos;
-  std::size_t retry = 0;
-  while (t < text.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      retry = t;
-    } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == text[t])) {
-      ++p;
-      ++t;
-    } else if (star != pattern.npos) {
-      p = star + 1;
-      t = ++retry;
-    } else {
-      return false;
-    }
-  }
-  while (p < pattern.size() && pattern[p] == '*') ++p;
-  return p == pattern.size();
-}
-
 const Rule& rule_for(std::string_view field) {
   return *std::find_if(kRules.begin(), kRules.end(),
-                       [&](const Rule& rule) { return matches(rule.pattern, field); });
+                       [&](const Rule& rule) { return matches_glob(rule.pattern, field); });
 }
 
 using Leaves = std::map<std::string, Json>;

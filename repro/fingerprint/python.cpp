@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <map>
@@ -22,7 +23,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kVersionTimeoutMs = 3000;
+constexpr std::chrono::seconds kVersionTimeout{3};
 
 bool is_python(const std::string& name) {
   std::string_view rest = name;
@@ -74,7 +75,13 @@ std::string output_of(const fs::path& program, std::vector<std::string> argument
   if (rc == 0) {
     pollfd ready{pipe_ends[0], POLLIN, 0};
     std::array<char, 4096> buffer{};
-    while (text.size() < buffer.size() && poll(&ready, 1, kVersionTimeoutMs) == 1) {
+    const auto deadline = std::chrono::steady_clock::now() + kVersionTimeout;
+    const auto left_ms = [&] {
+      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+          deadline - std::chrono::steady_clock::now());
+      return static_cast<int>(std::max<std::int64_t>(0, left.count()));
+    };
+    while (text.size() < buffer.size() && poll(&ready, 1, left_ms()) == 1) {
       const ssize_t n = ::read(pipe_ends[0], buffer.data(), buffer.size());
       if (n <= 0) break;
       text.append(buffer.data(), static_cast<std::size_t>(n));

@@ -2,13 +2,12 @@
 
 #include "ckpt/base/error.h"
 #include "ckpt/base/file.h"
-#include "ckpt/base/uuid.h"
+#include "ckpt/base/new_directory.h"
 #include "repro/snapshot/entry_check.h"
 #include "repro/snapshot/snapshot.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 
@@ -18,22 +17,6 @@ namespace {
 namespace fs = std::filesystem;
 using fingerprint::GitMode;
 using fingerprint::TreeEntry;
-
-// Removes a directory that did not become the result.
-class Unfinished {
- public:
-  explicit Unfinished(fs::path path) : path_(std::move(path)) {}
-  ~Unfinished() {
-    std::error_code ignored;
-    if (!path_.empty()) fs::remove_all(path_, ignored);
-  }
-  Unfinished(const Unfinished&) = delete;
-  Unfinished& operator=(const Unfinished&) = delete;
-  void keep() { path_.clear(); }
-
- private:
-  fs::path path_;
-};
 
 void write_file(const fs::path& path, const std::string& content, bool executable) {
   const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
@@ -103,15 +86,8 @@ Restored restore(const fs::path& zip, const fs::path& target, const std::string&
     }
   }
 
-  const fs::path absolute = fs::absolute(target).lexically_normal();
-  const fs::path whole = absolute.has_filename() ? absolute : absolute.parent_path();
-  make_directories(whole.parent_path());
-  const fs::path beside =
-      whole.parent_path() /
-      fmt::format(".{}.tmp-{}", whole.filename().native().substr(0, 100), Uuid::random().text());
-  if (mkdir(beside.c_str(), 0755) != 0) fail_errno(errno, beside.native());
-  Unfinished unfinished(beside);
-
+  NewDirectory made(target);
+  const fs::path& beside = made.path();
   Restored out;
   for (std::size_t i = 0; i < leaves.size(); ++i) {
     const fs::path path = beside / leaves[i].path;
@@ -142,9 +118,7 @@ Restored restore(const fs::path& zip, const fs::path& target, const std::string&
     fail(Code::kCorrupt, "{}: its tree is {}, the fingerprint says {}; one of the two was altered",
          zip.native(), out.tree, expected_tree);
   }
-  if (::rename(beside.c_str(), whole.c_str()) != 0) fail_errno(errno, whole.native());
-  unfinished.keep();
-  sync_directory(whole.parent_path());
+  made.publish();
   return out;
 }
 

@@ -4,6 +4,7 @@
 #include "ckpt/base/file.h"
 #include "ckpt/base/parallel.h"
 #include "ckpt/base/progress.h"
+#include "repro/fingerprint/glob.h"
 #include "repro/fingerprint/secret_scan.h"
 #include "repro/snapshot/entry_check.h"
 #include "repro/snapshot/zip_archive.h"
@@ -23,22 +24,10 @@ using fingerprint::TreeEntry;
 constexpr std::size_t kFilesPerTask = 32;
 constexpr std::size_t kNamed = 5;  // files that an error names
 
-// '*' matches any run of characters, '/' among them; '?' any one.
-bool matches(std::string_view pattern, std::string_view path) {
-  if (pattern.empty()) return path.empty();
-  if (pattern.front() == '*') {
-    for (std::size_t skip = 0; skip <= path.size(); ++skip) {
-      if (matches(pattern.substr(1), path.substr(skip))) return true;
-    }
-    return false;
-  }
-  return !path.empty() && (pattern.front() == '?' || pattern.front() == path.front()) &&
-         matches(pattern.substr(1), path.substr(1));
-}
-
 bool matches_any(const std::vector<std::string>& patterns, const std::string& text) {
-  return std::any_of(patterns.begin(), patterns.end(),
-                     [&](const std::string& pattern) { return matches(pattern, text); });
+  return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
+    return fingerprint::matches_glob(pattern, text);
+  });
 }
 
 struct Content {
