@@ -37,23 +37,6 @@ std::string grouped(std::int64_t value) {
   return out;
 }
 
-Learner new_learner(const Config& config, const Mode& mode, c10::Device device) {
-  const engine::MemoryScope of_weights(engine::MemoryPart::kWeights);
-  auto weights =
-      engine::Weights::initialised(mode.layout(), static_cast<std::uint64_t>(config.seed), device);
-  Learner learner{std::move(weights), nullptr, std::nullopt, std::nullopt, {}, {}, {},
-                  mode.parents()};
-  engine::OptimizerOptions optimizer = optimizer_options(config);
-  optimizer.lr_factors = lr_factors(config, *mode.layout(), mode.network().head_prefix());
-  const engine::MemoryScope of_optimizer(engine::MemoryPart::kOptimizer);
-  learner.optimizer = engine::make_optimizer(optimizer, learner.weights);
-  if (config.amp == "fp16") learner.scaler.emplace(config.loss_scale);
-  const auto [name, direction] = store::parse_major_metric(
-      config.major_metric == "auto" ? mode.usual_major_metric() : config.major_metric);
-  learner.metrics.set_major(name, direction);
-  return learner;
-}
-
 // --patience may differ between starts of one run, so it is set after restoring.
 void set_patience(Learner& learner, const Config& config) {
   const auto* major = learner.metrics.major();
@@ -195,6 +178,28 @@ struct Rank {
   bool first() const { return place.rank == 0; }
 };
 
+// Weights that a checkpoint will replace, all of them, need not be drawn.
+Learner new_learner(const StartPoint& start, const Mode& mode, const Rank& rank) {
+  const Config& config = start.config;
+  const engine::MemoryScope of_weights(engine::MemoryPart::kWeights);
+  auto weights =
+      start.resumed || start.adopted
+          ? engine::Weights(mode.layout(), rank.device)
+          : engine::Weights::initialised(mode.layout(), static_cast<std::uint64_t>(config.seed),
+                                         rank.device, rank.pool.threads());
+  Learner learner{std::move(weights), nullptr, std::nullopt, std::nullopt, {}, {}, {},
+                  mode.parents()};
+  engine::OptimizerOptions optimizer = optimizer_options(config);
+  optimizer.lr_factors = lr_factors(config, *mode.layout(), mode.network().head_prefix());
+  const engine::MemoryScope of_optimizer(engine::MemoryPart::kOptimizer);
+  learner.optimizer = engine::make_optimizer(optimizer, learner.weights);
+  if (config.amp == "fp16") learner.scaler.emplace(config.loss_scale);
+  const auto [name, direction] = store::parse_major_metric(
+      config.major_metric == "auto" ? mode.usual_major_metric() : config.major_metric);
+  learner.metrics.set_major(name, direction);
+  return learner;
+}
+
 // A seed that was drawn is the first rank's on all of them.
 void share_seed_if_drawn(const std::vector<OptionLayer>& given, Config& config,
                          engine::Communicator& communicator) {
@@ -330,7 +335,7 @@ Json stored_config(Config config, const DataFacts& facts) {
 Beginning begin(const StartPoint& start, const DataFacts& facts, const Rank& rank) {
   const Config& config = start.config;
   std::unique_ptr<Mode> mode = make_mode(config, facts, rank.device);
-  Learner learner = new_learner(config, *mode, rank.device);
+  Learner learner = new_learner(start, *mode, rank);
   std::optional<LoadedWeights> loaded;
   if (!config.load_from.empty()) {
     loaded = mode->load(learner.weights);

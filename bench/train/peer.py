@@ -1,6 +1,6 @@
 """Training as it is written in PyTorch: eager, with a DataLoader. Prints the seconds of each update.
 
-usage: peer.py NETWORK FOLDER BATCH UPDATES, NETWORK: vit_tiny, resnet18 or dino
+usage: peer.py NETWORK FOLDER BATCH UPDATES, NETWORK: vit_tiny, resnet18, resnet18_imagenet or dino
 """
 
 import sys
@@ -165,6 +165,8 @@ def main():
         update = supervised(model, torch.optim.AdamW(model.parameters(), 1e-3, weight_decay=0.05))
     else:
         model = torchvision.models.resnet18(num_classes=10)
+        if network == "resnet18":
+            model.conv1, model.maxpool = nn.Conv2d(3, 64, 3, 1, 1, bias=False), nn.Identity()
         update = supervised(model, torch.optim.SGD(model.parameters(), 0.1, momentum=0.9,
                                                    weight_decay=5e-4))
     source = batches(folder, batch, transform)

@@ -1,5 +1,7 @@
 #include "engine/weights/weights.h"
 
+#include "ckpt/base/parallel.h"
+
 #include <ATen/ATen.h>
 
 #include <span>
@@ -21,13 +23,14 @@ Weights::Weights(std::shared_ptr<const Layout> layout, c10::Device device)
 }
 
 Weights Weights::initialised(std::shared_ptr<const Layout> layout, std::uint64_t seed,
-                             c10::Device device) {
+                             c10::Device device, unsigned jobs) {
   Weights weights(std::move(layout));
   float* flat = weights.flat_.mutable_data_ptr<float>();
-  for (const ParameterSpec& spec : weights.layout_->parameters()) {
-    initialise(std::span(flat + spec.offset, static_cast<std::size_t>(spec.elements)), spec.init,
-               seed, spec.name);
-  }
+  const std::vector<ParameterSpec>& specs = weights.layout_->parameters();
+  parallel_for(specs.size(), jobs, [&](std::size_t i) {
+    initialise(std::span(flat + specs[i].offset, static_cast<std::size_t>(specs[i].elements)),
+               specs[i].init, seed, specs[i].name);
+  });
   if (device.is_cpu()) return weights;
   Weights there(weights.layout_, device);
   there.flat_.copy_(weights.flat_);

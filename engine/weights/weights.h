@@ -22,9 +22,10 @@ class Weights {
  public:
   // All zeros. `layout` is kept.
   explicit Weights(std::shared_ptr<const Layout> layout, c10::Device device = c10::kCPU);
-  // As each parameter's Init says, by (seed, parameter name).
+  // As each parameter's Init says, by (seed, parameter name): the same on any number of threads,
+  // of which it uses `jobs`, one a core for 0.
   static Weights initialised(std::shared_ptr<const Layout> layout, std::uint64_t seed,
-                             c10::Device device = c10::kCPU);
+                             c10::Device device = c10::kCPU, unsigned jobs = 1);
   // Same values in memory of its own.
   Weights clone() const;
 
