@@ -1,258 +1,22 @@
 #include "repro/fingerprint/secret_scan.h"
 
+#include "repro/fingerprint/secret_anchors.h"
+#include "repro/fingerprint/secret_value.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <bit>
-#include <cmath>
-#include <cstdint>
 #include <optional>
 #include <tuple>
 
 namespace reprise::fingerprint {
 namespace {
 
-constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
-constexpr bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
-constexpr bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
-constexpr bool is_word(char c) { return is_digit(c) || is_lower(c) || is_upper(c) || c == '_'; }
-constexpr bool is_token(char c) { return is_word(c) || c == '-'; }
-constexpr bool is_base64(char c) { return is_token(c) || c == '+' || c == '/' || c == '='; }
-constexpr char fold(char c) { return is_upper(c) ? static_cast<char>(c - 'A' + 'a') : c; }
-
-// How far a candidate is looked at before it counts as a hit, so that a file made of candidates
-// costs time in proportion to its size. A hit is then followed to its end.
-constexpr std::size_t kLookAhead = 256;
 constexpr std::size_t kWebTokenLimit = 8192;  // the middle part of a JSON web token
 constexpr std::size_t kArmourLimit = 16u << 10;
 
-// What the automaton looks for, folded to lower case, and what a hit means.
-enum class Hint : std::uint8_t { kPem, kFormat, kUrl, kJwt, kName, kEquals };
-
-struct Anchor {
-  std::string_view text;
-  Hint hint;
-  std::string_view kind;
-  // For kFormat: the token is the anchor as written in `exact`, then at least this many of
-  // is_token.
-  std::string_view exact = {};
-  std::size_t least = 0;
-};
-
-constexpr std::array kAnchors = {
-    Anchor{"-----begin ", Hint::kPem, "a private key"},
-    Anchor{"akia", Hint::kFormat, "an AWS access key", "AKIA", 16},
-    Anchor{"asia", Hint::kFormat, "an AWS access key", "ASIA", 16},
-    Anchor{"ghp_", Hint::kFormat, "a GitHub token", "ghp_", 36},
-    Anchor{"gho_", Hint::kFormat, "a GitHub token", "gho_", 36},
-    Anchor{"ghu_", Hint::kFormat, "a GitHub token", "ghu_", 36},
-    Anchor{"ghs_", Hint::kFormat, "a GitHub token", "ghs_", 36},
-    Anchor{"ghr_", Hint::kFormat, "a GitHub token", "ghr_", 36},
-    Anchor{"github_pat_", Hint::kFormat, "a GitHub token", "github_pat_", 22},
-    Anchor{"glpat-", Hint::kFormat, "a GitLab token", "glpat-", 20},
-    Anchor{"hf_", Hint::kFormat, "a Hugging Face token", "hf_", 30},
-    Anchor{"sk-", Hint::kFormat, "an API key", "sk-", 32},
-    Anchor{"sk_live_", Hint::kFormat, "an API key", "sk_live_", 16},
-    Anchor{"rk_live_", Hint::kFormat, "an API key", "rk_live_", 16},
-    Anchor{"xoxb-", Hint::kFormat, "a Slack token", "xoxb-", 20},
-    Anchor{"xoxp-", Hint::kFormat, "a Slack token", "xoxp-", 20},
-    Anchor{"xoxa-", Hint::kFormat, "a Slack token", "xoxa-", 20},
-    Anchor{"xoxr-", Hint::kFormat, "a Slack token", "xoxr-", 20},
-    Anchor{"aiza", Hint::kFormat, "a Google API key", "AIza", 35},
-    Anchor{"npm_", Hint::kFormat, "an npm token", "npm_", 36},
-    Anchor{"pypi-ageichlwas", Hint::kFormat, "a PyPI token", "pypi-AgEIcHlwaS", 50},
-    Anchor{"dop_v1_", Hint::kFormat, "an access token", "dop_v1_", 64},
-    Anchor{"eyj", Hint::kJwt, "a JSON web token"},
-    Anchor{"://", Hint::kUrl, "a password in a URL"},
-    Anchor{"secret", Hint::kName, "a secret"},
-    Anchor{"token", Hint::kName, "a token"},
-    Anchor{"passw", Hint::kName, "a password"},
-    Anchor{"api_key", Hint::kName, "an API key"},
-    Anchor{"api-key", Hint::kName, "an API key"},
-    Anchor{"apikey", Hint::kName, "an API key"},
-    Anchor{"access_key", Hint::kName, "an access key"},
-    Anchor{"accesskey", Hint::kName, "an access key"},
-    Anchor{"account_key", Hint::kName, "an access key"},
-    Anchor{"accountkey", Hint::kName, "an access key"},
-    Anchor{"private_key", Hint::kName, "a private key"},
-    Anchor{"credential", Hint::kName, "a credential"},
-    Anchor{"=", Hint::kEquals, "a value of high entropy"},
-};
-
-// Aho-Corasick over bytes folded to lower case (Aho and Corasick 1975). State 0 is the root; for
-// each state the anchors that end there, one bit each.
-class Automaton {
- public:
-  Automaton() {
-    states_.emplace_back();
-    hits_.push_back(0);
-    static_assert(kAnchors.size() <= 64);
-    for (std::size_t i = 0; i < kAnchors.size(); ++i) {
-      std::uint16_t state = 0;
-      for (const char c : kAnchors[i].text) {
-        std::uint16_t& next = states_[state][static_cast<unsigned char>(c)];
-        if (next == 0) {
-          next = static_cast<std::uint16_t>(states_.size());
-          const std::uint16_t made = next;  // `next` dangles when states_ grows
-          states_.emplace_back();
-          hits_.push_back(0);
-          state = made;
-        } else {
-          state = next;
-        }
-      }
-      hits_[state] |= std::uint64_t{1} << i;
-    }
-    link();
-  }
-
-  std::uint16_t step(std::uint16_t state, char c) const {
-    return states_[state][static_cast<unsigned char>(c)];
-  }
-  std::uint64_t hits(std::uint16_t state) const { return hits_[state]; }
-
- private:
-  // Completes the transitions breadth first and lets upper case go where lower case goes.
-  void link() {
-    std::vector<std::uint16_t> queue;
-    std::vector<std::uint16_t> fallback(states_.size(), 0);
-    for (const std::uint16_t next : states_[0]) {
-      if (next != 0) queue.push_back(next);
-    }
-    for (std::size_t at = 0; at < queue.size(); ++at) {
-      const std::uint16_t state = queue[at];
-      hits_[state] |= hits_[fallback[state]];
-      for (std::size_t c = 0; c < 256; ++c) {
-        std::uint16_t& next = states_[state][c];
-        const std::uint16_t other = states_[fallback[state]][c];
-        if (next == 0) {
-          next = other;
-        } else {
-          fallback[next] = other;
-          queue.push_back(next);
-        }
-      }
-    }
-    for (auto& row : states_) {
-      for (std::size_t c = 'A'; c <= 'Z'; ++c) row[c] = row[c - 'A' + 'a'];
-    }
-  }
-
-  std::vector<std::array<std::uint16_t, 256>> states_;
-  std::vector<std::uint64_t> hits_;
-};
-
-// Shannon entropy of the characters, in bits for each.
-double entropy(std::string_view text) {
-  std::array<unsigned, 256> counts{};
-  for (const char c : text) ++counts[static_cast<unsigned char>(c)];
-  double bits = 0;
-  for (const unsigned count : counts) {
-    if (count == 0) continue;
-    const double p = count / static_cast<double>(text.size());
-    bits -= p * std::log2(p);
-  }
-  return bits;
-}
-
-bool is_placeholder(std::string_view value) {
-  std::string low;
-  for (const char c : value) low += fold(c);
-  for (const std::string_view word :
-       {"example", "your", "xxx", "changeme", "placeholder", "dummy", "redacted", "sample",
-        "replace", "insert", "0000", "1234567"}) {
-    if (low.find(word) != low.npos) return true;
-  }
-  return false;
-}
-
-struct Mixture {
-  bool digit = false, lower = false, upper = false;
-};
-Mixture mixture(std::string_view value) {
-  Mixture mix;
-  for (const char c : value) {
-    mix.digit |= is_digit(c);
-    mix.lower |= is_lower(c);
-    mix.upper |= is_upper(c);
-  }
-  return mix;
-}
-
-struct Range {
-  std::size_t offset;
-  std::size_t length;
-};
-
-// The value assigned at `at`, which stands behind a name: [spaces or quotes] '=' or ':' [spaces]
-// then a quoted text or a bare word that the line or a space ends.
-struct Assigned {
-  Range range;
-  bool quoted;
-};
-std::optional<Assigned> assigned_value(std::string_view text, std::size_t at) {
-  const auto skip = [&](std::string_view characters) {
-    const std::size_t limit = std::min(text.size(), at + kLookAhead);
-    while (at < limit && characters.find(text[at]) != characters.npos) ++at;
-  };
-  skip("\"'` \t]");
-  if (at >= text.size() || (text[at] != '=' && text[at] != ':')) return std::nullopt;
-  ++at;
-  if (at < text.size() && text[at] == '=') return std::nullopt;  // a comparison
-  skip(" \t");
-  if (at < text.size() && (text[at] == '"' || text[at] == '\'' || text[at] == '`')) {
-    const char quote = text[at++];
-    std::size_t end = at;
-    while (end < text.size() && end - at < kLookAhead && text[end] != quote && text[end] != '\n') {
-      ++end;
-    }
-    if (end == text.size() || text[end] != quote) return std::nullopt;
-    return Assigned{{at, end - at}, true};
-  }
-  std::size_t end = at;
-  while (end < text.size() && end - at < kLookAhead && text[end] > ' ' && text[end] != '"' &&
-         text[end] != ';' && text[end] != ',' && text[end] != '\'' && text[end] != '`') {
-    ++end;
-  }
-  return Assigned{{at, end - at}, false};
-}
-
-// Whether the value of something called "secret" is one, and not code that fetches one.
-bool is_named_secret(std::string_view value, bool quoted) {
-  if (value.size() < 8 || value.size() > 512 || is_placeholder(value)) return false;
-  if (value.find_first_of(" \t<>{}()$[]|\\%*") != value.npos) return false;
-  const Mixture mix = mixture(value);
-  if (quoted) return mix.digit && (mix.lower || mix.upper) && entropy(value) >= 2.5;
-  // Bare words are mostly code (`token = next_token2`); in an .env or ini file they are secrets.
-  // Identifiers have no more than a digit or two.
-  for (const char c : value) {
-    if (!is_base64(c) && c != '!' && c != '@' && c != '#' && c != '^') return false;
-  }
-  const auto digits = std::count_if(value.begin(), value.end(), is_digit);
-  return digits >= 3 && (mix.lower || mix.upper) && entropy(value) >= 3.0;
-}
-
-// A random text of base64 or the like, by its own looks. Hexadecimal digests do not reach it.
-bool is_random(std::string_view value) {
-  if (value.size() < 32 || value.size() > 128) return false;
-  for (const char c : value) {
-    if (!is_base64(c)) return false;
-  }
-  // Base64 pads at its end only; elsewhere '=' is a list of settings.
-  if (value.substr(0, value.size() - 2).find('=') != value.npos) return false;
-  const Mixture mix = mixture(value);
-  if (!mix.digit || !mix.lower || !mix.upper) return false;
-  for (const std::string_view prefix : {"sha256-", "sha384-", "sha512-", "data:"}) {
-    if (value.starts_with(prefix)) return false;
-  }
-  // Paths and identifiers are words; random text changes its kind of character all the time.
-  std::size_t changes = 0;
-  const auto kind = [](char c) { return is_digit(c) ? 0 : is_lower(c) ? 1 : is_upper(c) ? 2 : 3; };
-  for (std::size_t i = 1; i < value.size(); ++i) changes += kind(value[i]) != kind(value[i - 1]);
-  return entropy(value) >= 4.3 && changes * 5 >= value.size() * 2;
-}
-
+// The secret that an anchor at [begin, end) belongs to; nothing when it belongs to none.
 std::optional<Range> check(std::string_view text, std::size_t begin, std::size_t end,
                            const Anchor& anchor) {
   const auto run = [&](std::size_t from, auto&& accepts, std::size_t ahead = kLookAhead) {
@@ -353,7 +117,7 @@ std::optional<Range> check(std::string_view text, std::size_t begin, std::size_t
 }  // namespace
 
 std::vector<Secret> find_secrets(std::string_view text) {
-  static const Automaton automaton;
+  static const AnchorAutomaton automaton;
   std::vector<Secret> found;
   std::size_t covered = 0;  // where the hits so far end
   std::uint16_t state = 0;

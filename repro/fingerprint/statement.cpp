@@ -4,6 +4,8 @@
 #include "ckpt/base/file.h"
 #include "repro/fingerprint/fingerprint.h"
 
+#include <algorithm>
+
 namespace reprise::fingerprint {
 namespace {
 
@@ -21,6 +23,11 @@ std::string invalid(const Json& statement) {
     const auto at = from.find(key);
     return at != from.end() && at->is_array();
   };
+  const auto has_digest = [](const Json& part) {
+    const auto at = part.find("digest");
+    return at != part.end() && at->is_object() &&
+           std::ranges::all_of(*at, [](const Json& value) { return value.is_string(); });
+  };
   if (!is_object(statement, "predicate")) return "no predicate";
   const Json& predicate = statement["predicate"];
   if (!is_object(predicate, "buildDefinition")) return "no predicate.buildDefinition";
@@ -36,7 +43,7 @@ std::string invalid(const Json& statement) {
       return "a dependency without a name";
     }
     const std::string name = dependency["name"].get<std::string>();
-    if (!is_object(dependency, "digest")) return "dependency " + printable(name) + " has no digest";
+    if (!has_digest(dependency)) return "dependency " + printable(name) + " has no digest";
     if (name == "code" && !is_object(dependency, "annotations")) return "code has no annotations";
     if (name.starts_with("data/") &&
         (!dependency["digest"].contains("sha256") ||
@@ -50,7 +57,7 @@ std::string invalid(const Json& statement) {
   if (!is_array(details, "byproducts")) return "no runDetails.byproducts";
   for (const Json& byproduct : details["byproducts"]) {
     if (!byproduct.is_object() || !byproduct.contains("name") || !byproduct["name"].is_string() ||
-        !is_object(byproduct, "digest")) {
+        !has_digest(byproduct)) {
       return "a by-product without name or digest";
     }
   }

@@ -234,6 +234,24 @@ TEST_F(CompareLedgers, TornLastLineDoesNotCount) {
   EXPECT_EQ(result.updates_b, 49u);
 }
 
+// Reading backwards over them line by line must cost neither the stack nor an answer.
+TEST_F(CompareLedgers, TensorsThatBelongToNoUpdateAreCorrupt) {
+  const auto a = write("a", 1, {}, 1);
+  std::string text = read_text(a);
+  const std::string tensors = text.substr(text.find("{\"update\":1,\"tensors\""));
+  for (int i = 0; i < 100'000; ++i) text += tensors;
+  const auto b = folder_ / "b";
+  write_text(a, text);
+  write_text(b, text);
+  try {
+    compare_ledgers(a, b);
+    FAIL() << "nothing was thrown";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::kCorrupt);
+    EXPECT_THAT(error.what(), HasSubstr("a: line 100003: holds tensors of update 1, which do not"));
+  }
+}
+
 TEST_F(CompareLedgers, ForeignFileIsCorrupt) {
   const auto b = folder_ / "b";
   write_text(b, std::string(ledger::kHeaderLine) + "\nhello\n");

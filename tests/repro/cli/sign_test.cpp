@@ -52,6 +52,29 @@ TEST_F(Sign, ASignedRunVerifiesUntilAnythingChanges) {
   EXPECT_THAT(repro(scratch_.path(), "verify run --key k.pub").out, HasSubstr("missing"));
 }
 
+// A link says where to read; a signature over the run says nothing about what lies elsewhere.
+TEST_F(Sign, LinksOutOfTheRunAreNeitherSignedNorOverlooked) {
+  put(scratch_ / "elsewhere.h5", "other weights");
+  must(scratch_.path(), "ln -s ckpt.h5 run/best && ln -s run run/self");
+  ASSERT_EQ(repro(scratch_.path(), "sign run --key k.key").code, 13) << "run/self leads nowhere";
+  must(scratch_.path(), "rm run/self");
+  ASSERT_EQ(repro(scratch_.path(), "sign run --key k.key").code, 0) << "a link within the run";
+  EXPECT_EQ(repro(scratch_.path(), "verify run --key k.pub").code, 0);
+
+  must(scratch_.path(), "ln -s ../elsewhere.h5 run/newest.h5");
+  const Outcome added = repro(scratch_.path(), "verify run --key k.pub");
+  EXPECT_EQ(added.code, 1);
+  EXPECT_THAT(added.out, HasSubstr("newest.h5: not signed"));
+  const Outcome refused = repro(scratch_.path(), "sign run --key k.key");
+  EXPECT_EQ(refused.code, 13);
+  EXPECT_THAT(refused.out, HasSubstr("run/newest.h5: a link to what is no file of the run"));
+  // In place of a file that was signed.
+  must(scratch_.path(), "rm run/newest.h5 run/ckpt.h5 && ln -s ../elsewhere.h5 run/ckpt.h5");
+  const Outcome replaced = repro(scratch_.path(), "verify run --key k.pub");
+  EXPECT_EQ(replaced.code, 1);
+  EXPECT_THAT(replaced.out, HasSubstr("ckpt.h5: signed, but missing"));
+}
+
 TEST_F(Sign, AnUnsignedRunIsWholeButNotSigned) {
   EXPECT_EQ(repro(scratch_.path(), "verify run").code, 0);
   const Outcome outcome = repro(scratch_.path(), "verify run --key k.pub");

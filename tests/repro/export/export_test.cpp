@@ -82,6 +82,24 @@ TEST_F(Export, RoCrateIsReadByTheCommunitysLibrary) {
   EXPECT_EQ(shell(scratch_.path(), kRepro + " export runs/one --ro-crate crate").code, 15);
 }
 
+TEST_F(Export, WhatLiesBesideIsLeftAlone) {
+  put(scratch_ / "crate.partial/precious", "mine");
+  must(scratch_.path(), kRepro + " export runs/one --ro-crate crate/");
+  EXPECT_TRUE(fs::exists(scratch_ / "crate/ro-crate-metadata.json"));
+  EXPECT_EQ(get(scratch_ / "crate.partial/precious"), "mine");
+}
+
+// A setting's name that is a folder of another one's: MLflow keeps one file each.
+TEST_F(Export, AFailedOneLeavesNothing) {
+  Json statement = parse_json(get(scratch_ / "runs/one/fingerprint.json"));
+  statement["predicate"]["buildDefinition"]["externalParameters"]["configuration"] = {
+      {"lr", 0.5}, {"lr/of", "x"}};
+  put(scratch_ / "runs/one/fingerprint.json", dump_json(statement));
+  const auto failed = shell(scratch_.path(), kRepro + " export runs/one --mlflow mlruns");
+  EXPECT_EQ(failed.code, 11) << failed.out;
+  EXPECT_EQ(must(scratch_.path(), "find mlruns -path '*5a6ae4ce*'"), "");
+}
+
 TEST_F(Export, WhatIsMissingIsSaid) {
   EXPECT_EQ(shell(scratch_.path(), kRepro + " export runs/one").code, 2);
   EXPECT_EQ(shell(scratch_.path(), kRepro + " export nowhere --mlflow m").code, 10);

@@ -4,6 +4,7 @@
 #include "repro/fingerprint/difference_text.h"
 #include "repro/fingerprint/environment.h"
 #include "repro/fingerprint/fingerprint.h"
+#include "repro/fingerprint/glob.h"
 #include "repro/fingerprint/gpu.h"
 #include "repro/fingerprint/machine.h"
 #include "repro/fingerprint/python.h"
@@ -13,6 +14,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <chrono>
 
 namespace reprise::fingerprint {
 namespace {
@@ -139,6 +142,32 @@ TEST(Python, OnlyWhatIsPython) {
   must(scratch.path(), "chmod +x python3");
   EXPECT_FALSE(describe_python(std::vector<std::string>{(scratch / "python3").native()})
                    .contains("version"));
+}
+
+// It may be anything, and gives no answer for as long as it likes.
+TEST(Python, WhatDripsHasThreeSecondsInAll) {
+  const Scratch scratch;
+  put(scratch / "python3", "#!/bin/sh\nwhile :; do printf x; sleep 0.2; done\n");
+  must(scratch.path(), "chmod +x python3");
+  const auto start = std::chrono::steady_clock::now();
+  describe_python(std::vector<std::string>{(scratch / "python3").native()});
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(30));
+}
+
+TEST(Glob, StarsAndQuestionMarks) {
+  EXPECT_TRUE(matches_glob("data/*", "data/a/b.bin"));
+  EXPECT_TRUE(matches_glob("*.bin", "data/a/b.bin"));
+  EXPECT_TRUE(matches_glob("*", ""));
+  EXPECT_TRUE(matches_glob("a?c*", "abc"));
+  EXPECT_TRUE(matches_glob("configuration.*batch*", "configuration.batch-size"));
+  EXPECT_FALSE(matches_glob("data", "data/a"));
+  EXPECT_FALSE(matches_glob("a?c", "ac"));
+  EXPECT_FALSE(matches_glob("", "a"));
+  // A matcher that tries each star anew needs longer than the universe has for this one.
+  std::string stars;
+  for (int i = 0; i < 60; ++i) stars += "*a";
+  EXPECT_FALSE(matches_glob(stars + "b", std::string(2000, 'a')));
+  EXPECT_TRUE(matches_glob(stars, std::string(2000, 'a')));
 }
 
 TEST(DataDigest, ByPathAndContentWhateverOrderLinksAndPlace) {
