@@ -39,7 +39,11 @@ constexpr bool kIsVector =
 
 template <typename T>
 T convert(std::string_view name, const std::string& text) {
-  if constexpr (std::is_same_v<T, std::string> || std::is_same_v<T, std::filesystem::path>) {
+  if constexpr (std::is_same_v<T, std::filesystem::path>) {
+    // What a script makes of a variable that is not set.
+    if (text.empty()) fail(Code::kUsage, "{}: is empty, a file or directory was expected", name);
+    return T(text);
+  } else if constexpr (std::is_same_v<T, std::string>) {
     return T(text);
   } else if constexpr (std::is_same_v<T, bool>) {
     if (text == "true" || text == "on" || text == "yes" || text == "1") return true;
@@ -70,7 +74,10 @@ void assign(const OptionTarget& target, std::string_view name,
       [&](auto* place) {
         using T = std::remove_pointer_t<decltype(place)>;
         if constexpr (kIsVector<T>) {
-          place->assign(texts.begin(), texts.end());
+          place->clear();
+          for (const std::string& text : texts) {
+            place->push_back(convert<typename Element<T>::Type>(name, text));
+          }
         } else {
           *place = convert<typename Element<T>::Type>(name, texts.back());
         }

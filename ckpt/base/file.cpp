@@ -190,8 +190,19 @@ std::string read_text(const fs::path& path, std::uint64_t limit_bytes) {
 
 namespace {
 
+// A rename would put a file in the place of a device (/dev/null, for root), and a directory is
+// refused only when everything was written.
+void require_replaceable(const fs::path& target) {
+  struct stat status {};
+  // Follows links, as /dev/stdout is one.
+  if (::stat(target.c_str(), &status) != 0 || S_ISREG(status.st_mode)) return;
+  fail(Code::kUsage, "{}: is a {}, in whose place no file is written; name a file", target.string(),
+       S_ISDIR(status.st_mode) ? "directory" : "device or pipe");
+}
+
 // Errors speak of what the user named, not of the temporary file.
 File create_beside(const fs::path& target, const fs::path& temporary) {
+  require_replaceable(target);
   const int fd =
       retry([&] { return ::open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644); });
   if (fd == -1)

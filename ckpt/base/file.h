@@ -84,7 +84,8 @@ std::string read_text(const std::filesystem::path& path, std::uint64_t limit_byt
 // `target` is as it was before.
 class DurableFile {
  public:
-  // Errors: kNotFound when the directory does not exist; kIo.
+  // Errors: kNotFound when the directory does not exist; kUsage when `target` is a directory, a
+  // device or a pipe, or a link to one; kIo.
   explicit DurableFile(std::filesystem::path target);
   ~DurableFile();
   DurableFile(const DurableFile&) = delete;

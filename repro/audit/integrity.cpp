@@ -1,8 +1,8 @@
 #include "repro/audit/integrity.h"
 
 #include "ckpt/container/open.h"
+#include "ckpt/store/checkpoint_list.h"
 #include "ckpt/store/load.h"
-#include "ckpt/store/run_directory.h"
 #include "repro/ledger/reader.h"
 
 #include <fmt/format.h>
@@ -31,12 +31,19 @@ void check_digests(const fs::path& file, unsigned jobs) {
   if (!report.ok()) throw Error(report.problems.front().code, report.problems.front().message);
 }
 
-void check_position(const fs::path& file,
-                    const std::map<std::uint64_t, std::vector<Digest>>& chains) {
+// What the ledger had behind each update that a checkpoint was saved at.
+using Chains = std::map<std::uint64_t, std::vector<Digest>>;
+
+// `chains` is null for a run without a ledger.
+void check_position(const fs::path& file, const Chains* chains) {
   const Checkpoint checkpoint = store::load(file.native(), {.verify = false});
   if (!checkpoint.ledger) return;
-  const auto at = chains.find(checkpoint.ledger->update);
-  const bool known = at != chains.end() &&
+  if (chains == nullptr) {
+    fail(Code::kNo, "saved at update {} of a ledger, which is missing: there is no ledger.jsonl",
+         checkpoint.ledger->update);
+  }
+  const auto at = chains->find(checkpoint.ledger->update);
+  const bool known = at != chains->end() &&
                      std::ranges::find(at->second, checkpoint.ledger->chain) != at->second.end();
   if (known) return;
   fail(Code::kNo, "saved at update {} with chain {}, which the ledger does not have there",
@@ -46,18 +53,24 @@ void check_position(const fs::path& file,
 }  // namespace
 
 std::vector<Finding> check_integrity(const fs::path& run, unsigned jobs) {
-  if (!fs::exists(run / "run.json")) return {};  // captured from another program
-  const store::RunDirectory directory = store::RunDirectory::open(run);
+  // One captured from another program has none of these. One of them is enough: a run must not be
+  // whole because somebody took the file away that says it is one.
+  if (!fs::exists(run / "run.json") && !fs::exists(run / "ledger.jsonl") &&
+      !fs::exists(run / "checkpoints")) {
+    return {};
+  }
   std::vector<Finding> findings;
   // Only updates that a checkpoint was saved at are kept in memory.
-  std::map<std::uint64_t, std::vector<Digest>> chains;
-  const std::vector<store::CheckpointEntry> entries = directory.list();
+  Chains chains;
+  const fs::path folder = run / "checkpoints";
+  std::vector<store::CheckpointEntry> entries;
+  if (fs::exists(folder)) entries = store::list_checkpoints(folder);
   for (const store::CheckpointEntry& entry : entries) {
     if (entry.problem) continue;
     const Checkpoint checkpoint = store::load(entry.path.native(), {.verify = false});
     if (checkpoint.ledger) chains[checkpoint.ledger->update];
   }
-  const fs::path ledger = directory.file("ledger.jsonl");
+  const fs::path ledger = run / "ledger.jsonl";
   const bool has_ledger = fs::exists(ledger);
   if (has_ledger) {
     findings.push_back(finding("ledger.jsonl", [&] {
@@ -81,7 +94,7 @@ std::vector<Finding> check_integrity(const fs::path& run, unsigned jobs) {
     findings.push_back(finding(name, [&] {
       if (entry.problem) fail(Code::kCorrupt, "{}", *entry.problem);
       check_digests(entry.path, jobs);
-      if (has_ledger) check_position(entry.path, chains);
+      check_position(entry.path, has_ledger ? &chains : nullptr);
     }));
   }
   return findings;

@@ -19,13 +19,15 @@ struct AuditOptions {
 // A run directory's ledger, or the file itself.
 fs::path ledger_of(const fs::path& place) {
   std::error_code ignored;
+  if (!fs::exists(place, ignored)) {
+    fail(Code::kNotFound, "{}: no such run directory or ledger", printable(place.native()));
+  }
   if (!fs::is_directory(place, ignored)) return place;
   const fs::path ledger = place / "ledger.jsonl";
   if (!fs::exists(ledger, ignored)) {
     fail(Code::kNotFound,
          "{}: has no ledger.jsonl; train writes one unless told --no-ledger, and repro diff "
-         "compares "
-         "what runs of any program were made of",
+         "compares what runs of any program were made of",
          printable(place.native()));
   }
   return ledger;

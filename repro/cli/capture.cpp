@@ -167,6 +167,10 @@ void describe_capture(Command& command, CaptureOptions& options) {
 
 Captured capture_into(const CaptureOptions& options, Io& io) {
   const snapshot::Options how = snapshot_options(options, io);
+  if (std::filesystem::exists(options.output) && !std::filesystem::is_directory(options.output)) {
+    fail(Code::kUsage, "--output: {} is no directory, and stays as it is; name a new one",
+         printable(options.output.native()));
+  }
   fingerprint::Options what;
   what.command = options.command;
   what.environment = options.environment;

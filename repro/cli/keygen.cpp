@@ -28,6 +28,11 @@ int run(const KeygenOptions& options, Io& io) {
     fail(Code::kUsage, "{}: exists; a key is never replaced: choose another name",
          public_path.native());
   }
+  const std::filesystem::path folder = std::filesystem::absolute(private_path).parent_path();
+  if (!std::filesystem::is_directory(folder)) {
+    fail(Code::kNotFound, "{}: no such directory; make one that is yours alone: mkdir -m 700 {}",
+         printable(folder.native()), printable(folder.native()));
+  }
   const attest::PrivateKey key = attest::PrivateKey::generate(kind);
   key.save(private_path);
   write_text(public_path, key.public_key().pem());

@@ -37,8 +37,9 @@ Expected expected_of(const RestoreCommand& command) {
 }
 
 int run(const RestoreCommand& command, Io& io) {
-  if (command.name.find('/') != std::string::npos) {
-    fail(Code::kUsage, "--name: a file of the run directory, without '/'");
+  if (command.name.empty() || command.name.find('/') != std::string::npos) {
+    fail(Code::kUsage, "--name: '{}' is no name of a file of the run directory",
+         printable(command.name));
   }
   const Expected expected = expected_of(command);
   const std::filesystem::path zip = command.run / command.name;

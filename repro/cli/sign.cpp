@@ -46,6 +46,10 @@ int run(const SignOptions& options, Io& io) {
   if (!fs::exists(options.target)) {
     fail(Code::kNotFound, "{}: no such file or directory", options.target.native());
   }
+  if (!fs::exists(options.key)) {
+    fail(Code::kNotFound, "--key: {}: no such file; repro keygen makes a pair of keys",
+         printable(options.key.native()));
+  }
   require_key_elsewhere(options);
   const attest::PrivateKey key = attest::PrivateKey::load(options.key);
   const std::string format = format_of(options);

@@ -10,6 +10,7 @@
 #include "repro/snapshot/snapshot.h"
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -148,9 +149,10 @@ int run(const VerifyOptions& options, Io& io) {
   std::optional<attest::PublicKey> key;
   if (!options.key.empty()) key = attest::PublicKey::load(options.key);
   const bool directory = fs::is_directory(options.target);
-  const bool is_run = directory && options.signature.empty() &&
-                      (fs::exists(options.target / fingerprint::kFileName) ||
-                       fs::exists(options.target / "run.json"));
+  const bool is_run =
+      directory && options.signature.empty() &&
+      std::ranges::any_of(std::array{fingerprint::kFileName, "run.json", "ledger.jsonl"},
+                          [&](const char* name) { return fs::exists(options.target / name); });
   if (!is_run && !key) {
     fail(Code::kUsage, "{}: no run directory; to verify a signature, give --key",
          options.target.native());

@@ -71,7 +71,13 @@ std::string invalid(const Json& statement) {
 }  // namespace
 
 Json load(const fs::path& place) {
-  const fs::path path = fs::is_directory(place) ? place / kFileName : place;
+  const bool directory = fs::is_directory(place);
+  const fs::path path = directory ? place / kFileName : place;
+  if (!fs::exists(path)) {
+    fail(Code::kNotFound, "{}: {}", printable(path.native()),
+         directory ? "there is none; train, repro capture and repro run write one"
+                   : "no such run directory or fingerprint");
+  }
   const std::string text = read_text(path, kFileLimit);
   Json statement;
   try {

@@ -15,6 +15,11 @@ Reader::Reader(File file) : file_(std::move(file)), size_(file_.size()) {}
 Reader Reader::open(const std::filesystem::path& path) {
   Reader reader(File::open(path));
   if (!reader.read_line() || reader.line_ != kHeaderLine) {
+    if (reader.line_.ends_with('\r')) {
+      fail(Code::kCorrupt,
+           "{}: line 1 ends in CR LF: the file was changed on its way here; copy it again as it is",
+           path.string());
+    }
     if (reader.line_.starts_with(R"({"ledger":)")) {
       fail(Code::kUnsupported, "{}: a ledger of another version: {}; use a newer Reprise",
            path.string(), printable(reader.line_, 80));
@@ -40,7 +45,10 @@ bool Reader::read_line() {
     buffer_.erase(0, offset_ - buffer_offset_);
     buffer_offset_ = offset_;
     searched = buffer_.size();
-    if (buffer_.size() > kLongestLine) refuse(fmt::format("is longer than {} bytes", kLongestLine));
+    if (buffer_.size() > kLongestLine) {
+      ++line_number_;
+      refuse(fmt::format("is longer than {} bytes; this is no ledger", kLongestLine));
+    }
     const std::uint64_t at = buffer_offset_ + buffer_.size();
     const std::uint64_t length = std::min(kPieceBytes, size_ - at);
     if (length == 0) {

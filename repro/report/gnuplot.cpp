@@ -78,7 +78,7 @@ std::string data_of(const std::vector<Curve>& curves) {
 
 // Lines that the legend takes below a picture of about 110 characters.
 std::size_t legend_lines(const std::vector<Curve>& curves) {
-  std::size_t characters = 0;
+  std::size_t characters = 50;  // of the marks that mean the same in each picture
   for (const Curve& curve : curves) characters += curve.label.size() + 12;
   return characters / 110 + 1;
 }
@@ -89,7 +89,7 @@ std::string script_of(const Picture& picture, bool svg) {
       "set output 'picture'\nset title {}\nset xlabel {}\nset grid ytics lt 1 lw 0.5 lc rgb "
       "'#dddddd'\n"
       "set key at screen 0.5, screen 0.03 center bottom horizontal\nset bmargin {}\n"
-      "set format x '%.10g'\n",
+      "set format x '%.10g'\nset xrange [0:*]\n",
       svg ? "svg" : "pngcairo", in_quotes(picture.title), in_quotes(picture.x_title),
       legend_lines(picture.curves) + 5);
   std::set<double> epochs;
@@ -111,6 +111,11 @@ std::string script_of(const Picture& picture, bool svg) {
         "'data' index {} using 1:2 with points pt 7 ps 1.1 lc rgb '#12a312' notitle",
         i == 0 ? "" : ", ", 2 * i, i / kColours.size() % 5 + 1, kColours[i % kColours.size()],
         in_quotes(picture.curves[i].label), 2 * i + 1);
+  }
+  // What the marks mean, in the legend.
+  script += ", keyentry with points pt 7 ps 1.1 lc rgb '#12a312' title 'best value'";
+  if (!epochs.empty()) {
+    script += ", keyentry with lines lw 1 lc rgb '#e05050' title 'end of an epoch'";
   }
   return script + "\n";
 }

@@ -67,7 +67,7 @@ void flatten(const Json& tree, const std::string& name, std::vector<Field>& out)
 }
 
 // What most readers look for; the rest unfolds.
-constexpr std::array<std::string_view, 21> kMain = {"code.repository",
+constexpr std::array<std::string_view, 22> kMain = {"code.repository",
                                                     "code.commit",
                                                     "code.branch",
                                                     "code.dirty",
@@ -85,6 +85,7 @@ constexpr std::array<std::string_view, 21> kMain = {"code.repository",
                                                     "software.libtorch",
                                                     "software.cuda",
                                                     "software.cudnn",
+                                                    "software.nccl",
                                                     "software.threads",
                                                     "software.python.version",
                                                     "job.world_size"};

@@ -4,6 +4,7 @@
 #include "ckpt/base/uuid.h"
 #include "ckpt/store/run_directory.h"
 #include "ckpt/store/save.h"
+#include "repro/ledger/reader.h"
 #include "repro/ledger/writer.h"
 
 #include <gmock/gmock.h>
@@ -77,6 +78,32 @@ TEST_F(Integrity, DamagedCheckpointIsNamed) {
 TEST_F(Integrity, CheckpointOfAnotherLedgerIsNamed) {
   save(store::RunDirectory::open(folder_), {2, sha256("another chain")});
   EXPECT_THAT(problems(), HasSubstr("does not have there"));
+}
+
+// Whoever takes a file away must not make the rest pass unseen.
+TEST_F(Integrity, NothingPassesBecauseAnotherFileIsGone) {
+  const std::string text = read_text(folder_ / "ledger.jsonl");
+  write_text(folder_ / "ledger.jsonl", text + "garbage\n");
+  fs::remove(folder_ / "run.json");
+  EXPECT_THAT(problems(), HasSubstr("ledger.jsonl: line 6"));
+  fs::remove_all(folder_ / "checkpoints");
+  EXPECT_THAT(problems(), HasSubstr("ledger.jsonl: line 6"));
+}
+
+TEST_F(Integrity, ACheckpointWhoseLedgerIsGoneIsNamed) {
+  fs::remove(folder_ / "ledger.jsonl");
+  EXPECT_THAT(problems(), HasSubstr("saved at update 2 of a ledger, which is missing"));
+}
+
+TEST_F(Integrity, LinesThatAreTooLongOrWereChangedOnTheWayAreNamed) {
+  const fs::path ledger = folder_ / "ledger.jsonl";
+  const std::string text = read_text(ledger);
+  write_text(ledger, text + std::string(ledger::kLongestLine + (2u << 20), 'x') + "\n");
+  EXPECT_THAT(problems(), HasSubstr("line 6: is longer than"));
+  std::string windows;
+  for (const char c : text) windows += c == '\n' ? std::string("\r\n") : std::string(1, c);
+  write_text(ledger, windows);
+  EXPECT_THAT(problems(), HasSubstr("line 1 ends in CR LF"));
 }
 
 TEST_F(Integrity, TornLastLineIsSaid) {

@@ -140,6 +140,21 @@ TEST(Capture, SecretsInNamesOfPlacesReachNoFile) {
   EXPECT_THAT(get(scratch / "run/fingerprint.json"), Not(HasSubstr(token)));
 }
 
+TEST(Capture, WhatIsNoDirectoryIsSaidAndLeftAlone) {
+  const Scratch scratch;
+  make_repository(scratch.path());
+  const std::string before = get(scratch / "train.py");
+  const Outcome file = repro(scratch.path(), "capture -o train.py");
+  EXPECT_EQ(file.code, 2);
+  EXPECT_THAT(file.out, HasSubstr("train.py is no directory"));
+  EXPECT_EQ(get(scratch / "train.py"), before);
+  const Outcome unset = repro(scratch.path(), "capture -o \"$NO_SUCH_VARIABLE\"");
+  EXPECT_EQ(unset.code, 2);
+  EXPECT_THAT(unset.out, HasSubstr("--output: is empty"));
+  EXPECT_THAT(repro(scratch.path(), "diff . .").out,
+              HasSubstr("repro capture and repro run write"));
+}
+
 TEST(Capture, SizesOfTheBudget) {
   const Scratch scratch;
   make_repository(scratch.path());

@@ -65,6 +65,7 @@ TEST(ReproPlot, DrawsPngAndSvgByTheRealGnuplot) {
   const std::string svg = get(scratch / "x.svg");
   EXPECT_THAT(svg, HasSubstr("color='rgb( 18, 163,  18)'"));   // the best value, green
   EXPECT_THAT(svg, HasSubstr("stroke='rgb(224,  80,  80)'"));  // epochs, red
+  for (const char* mark : {"best value", "end of an epoch"}) EXPECT_THAT(svg, HasSubstr(mark));
 }
 
 TEST(ReproPlot, NamesOfRunsAndMetricsAreNoProgram) {
@@ -96,6 +97,19 @@ TEST(ReproPlot, WhatIsMissingIsSaid) {
   EXPECT_EQ(shell(scratch.path(), kRepro + " plot a -o x.gif").code, 2);
   EXPECT_FALSE(fs::exists(scratch / "x.png"));
   EXPECT_EQ(shell(scratch.path(), kRepro + " plot a -o missing/x.png").code, 10);
+}
+
+// Somebody who has the right to would lose /dev/null to a page.
+TEST(ReproReport, DevicesPipesAndDirectoriesAreNotReplaced) {
+  const Scratch scratch;
+  make_run(scratch / "a", 20);
+  must(scratch.path(), "mkfifo pipe && mkdir folder && ln -s pipe link");
+  for (const char* place : {"pipe", "folder", "link"}) {
+    const Outcome outcome = shell(scratch.path(), kRepro + " report a -o " + place);
+    EXPECT_EQ(outcome.code, 2) << place;
+    EXPECT_THAT(outcome.out, HasSubstr("in whose place no file is written")) << place;
+  }
+  must(scratch.path(), "test -p pipe && test -d folder && test -L link");
 }
 
 TEST(ReproReport, ThePathIsTheLastLineAndDamageIsInThePage) {

@@ -116,7 +116,8 @@ TEST_F(Sign, KeysAreSaidToBeWhatTheyAre) {
   expect("sign run --key k.pub", 12, "this is a public key: sign with the .key file");
   expect("verify run --key k.key", 12, "this is a private key: verify with the .pub file");
   expect("keygen k", 2, "a key is never replaced");
-  expect("keygen nowhere/k", 10, "nowhere");
+  expect("keygen nowhere/k", 10, "nowhere: no such directory; make one that is yours alone");
+  expect("sign run --key nowhere.key", 10, "repro keygen makes a pair of keys");
   must(scratch_.path(), "cp k.key open.key && chmod 640 open.key");
   expect("sign run --key open.key", 2, "chmod 600 open.key");
   must(scratch_.path(), "openssl genrsa -out rsa.key 2048 2>/dev/null && chmod 600 rsa.key");
