@@ -1,6 +1,7 @@
 #include "engine/models/checkpointed.h"
 
 #include "engine/device/memory.h"
+#include "engine/weights/gradient_sink.h"
 
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -52,6 +53,8 @@ class Checkpointed : public torch::autograd::Function<Checkpointed> {
       const MemoryScope again(MemoryPart::kActivations);
       return holder->block(x);
     }();
+    // What it finds here is a part of a gradient; autograd adds the parts.
+    const GradientScope kept(nullptr);
     variable_list found = torch::autograd::grad({y}, sources, {gradients[0]}, std::nullopt, false,
                                                 /*allow_unused=*/true);
     variable_list all{at::Tensor()};  // of the holder

@@ -8,15 +8,83 @@
 #include "engine/shards/reduce.h"
 #include "engine/shards/running_statistics.h"
 #include "engine/shards/tree.h"
+#include "engine/weights/gradient_sink.h"
 
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <exception>
 #include <optional>
 #include <span>
+#include <thread>
 #include <utility>
 
 namespace reprise::engine {
+namespace {
+
+// Brings one leaf's gradients to the tree while its backward pass goes on.
+class LeafGradients : public GradientSink {
+ public:
+  LeafGradients(GradientTree& tree, std::uint64_t leaf, std::size_t parameters)
+      : tree_(tree), leaf_(leaf), taken_(parameters) {}
+
+  void take(std::size_t parameter, const at::Tensor& gradient) override {
+    const MemoryScope sums(MemoryPart::kGradients);
+    tree_.add(leaf_, parameter, gradient);
+    taken_[parameter] = true;
+  }
+
+  bool has_taken(std::size_t parameter) const { return taken_[parameter]; }
+
+ private:
+  GradientTree& tree_;
+  std::uint64_t leaf_;
+  std::vector<bool> taken_;
+};
+
+// Sums the tree over all ranks, a piece as soon as this process has its share of it, in a thread
+// beside the ones that compute. The order of pieces is the same on all ranks, whatever is ready.
+class Reduction {
+ public:
+  Reduction(GradientTree& tree, Communicator& communicator)
+      : tree_(tree), communicator_(communicator) {
+    if (communicator.world() > 1) thread_ = std::thread([this] { reduce(); });
+  }
+  // Without finish(), a leaf failed: what is under way ends, nothing further begins.
+  ~Reduction() {
+    tree_.give_up();
+    if (thread_.joinable()) thread_.join();
+  }
+  Reduction(const Reduction&) = delete;
+  Reduction& operator=(const Reduction&) = delete;
+
+  // Errors: those of Communicator.
+  void finish() {
+    if (thread_.joinable()) thread_.join();
+    if (failure_) std::rethrow_exception(failure_);
+  }
+
+ private:
+  void reduce() {
+    try {
+      prepare_compute_thread();
+      for (std::size_t i = 0; i < tree_.pieces(); ++i) {
+        std::optional<at::Tensor> piece = tree_.wait_for(i);
+        if (!piece) return;
+        reduce_over_ranks(*piece, communicator_);
+      }
+    } catch (...) {
+      failure_ = std::current_exception();
+    }
+  }
+
+  GradientTree& tree_;
+  Communicator& communicator_;
+  std::exception_ptr failure_;
+  std::thread thread_;
+};
+
+}  // namespace
 
 struct ShardedStep::State {
   ShardedStepOptions options;
@@ -48,7 +116,7 @@ struct ShardedStep::State {
     return static_cast<std::size_t>(layout->moment_elements());
   }
 
-  void compute_leaf(const Weights& weights, const std::vector<at::Tensor>& trainable,
+  void compute_leaf(const Weights& weights, const std::vector<std::size_t>& trainable,
                     std::uint64_t update, std::uint64_t local, const ShardFunction& function) {
     const ShardPlan& plan = options.plan;
     Shard shard;
@@ -81,13 +149,23 @@ struct ShardedStep::State {
     std::copy(shard.second_moments.begin(), shard.second_moments.end(), statistics);
     if (options.loss_scale != 1) loss = loss * options.loss_scale;
     const MemoryScope backward(MemoryPart::kBackward);
-    auto gradients = torch::autograd::grad({loss}, trainable, {}, /*retain_graph=*/false,
-                                           /*create_graph=*/false, /*allow_unused=*/true);
+    LeafGradients sink(tree, local, layout->parameters().size());
+    std::vector<at::Tensor> gradients;
+    {
+      const GradientScope to_tree(&sink);
+      std::vector<at::Tensor> sources;
+      for (const std::size_t i : trainable) sources.push_back(weights.parameter(i));
+      gradients = torch::autograd::grad({loss}, sources, {}, /*retain_graph=*/false,
+                                        /*create_graph=*/false, /*allow_unused=*/true);
+    }
     loss.reset();
     // Which thread adds which pair is a matter of timing.
     traced.reset();
     const MemoryScope sums(MemoryPart::kGradients);
-    tree.add(local, std::move(gradients), std::move(shard.extra));
+    for (std::size_t i = 0; i < trainable.size(); ++i) {
+      if (!sink.has_taken(trainable[i])) tree.add(local, trainable[i], gradients[i]);
+    }
+    if (options.extra_elements > 0) tree.add_extra(local, shard.extra);
   }
 };
 
@@ -112,22 +190,23 @@ const StepResult& ShardedStep::run(Weights& weights, std::uint64_t update,
   state.result = {};
   state.tree.reset();
   const Weights::Arranged arranged(weights, state.pool);
-  std::vector<at::Tensor> trainable;
+  std::vector<std::size_t> trainable;
   for (std::size_t i = 0; i < state.layout->parameters().size(); ++i) {
-    if (state.layout->parameters()[i].trainable) trainable.push_back(weights.parameter(i));
+    if (state.layout->parameters()[i].trainable) trainable.push_back(i);
   }
   const auto leaf = [&](std::size_t local) {
     translate_torch_errors(
         [&] { state.compute_leaf(weights, trainable, update, local, function); });
   };
+  Reduction reduction(state.tree, state.communicator);
   if (state.device.is_cpu()) {
     state.pool.run(plan.local_leaves(), leaf);
   } else {
     for (std::uint64_t local = 0; local < plan.local_leaves(); ++local) leaf(local);
   }
 
-  at::Tensor sum = state.tree.sum();
-  reduce_over_ranks(sum, state.communicator);
+  reduction.finish();
+  const at::Tensor& sum = state.tree.sum();
   state.communicator.all_gather(std::as_bytes(std::span(state.local_records)),
                                 std::as_writable_bytes(std::span(state.records)));
 

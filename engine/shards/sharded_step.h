@@ -63,7 +63,8 @@ struct ShardedStepOptions {
 // Every bit of the result is a pure function of weights, samples, seed, update and plan (less
 // world and rank): neither threads nor processes change it. On CPU leaves are computed side
 // by side on the pool; on a GPU one after another. A pair of the tree is added as soon as both
-// halves are there, so about threads + log2(leaves) gradients are alive at a time.
+// halves are there, so about threads + log2(leaves) gradients are alive at a time; sums over
+// processes begin while the last leaves are still computed.
 // Weights must not change during run(). Used from one thread.
 class ShardedStep {
  public:

@@ -1,6 +1,7 @@
 #include "engine/weights/weights.h"
 
 #include "ckpt/base/parallel.h"
+#include "engine/weights/gradient_sink.h"
 
 #include <ATen/ATen.h>
 
@@ -46,8 +47,11 @@ Weights Weights::clone() const {
 
 void Weights::require_gradients(bool on) {
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    parameters_[i].set_requires_grad(on && layout_->parameters()[i].trainable);
+    const bool learns = on && layout_->parameters()[i].trainable;
+    parameters_[i].set_requires_grad(learns);
+    if (learns && !reporting_) report_gradients(parameters_[i], i);
   }
+  reporting_ = reporting_ || on;
 }
 
 Weights::Arranged::Arranged(Weights& weights, WorkerPool& pool) : weights_(weights) {
@@ -60,9 +64,11 @@ Weights::Arranged::Arranged(Weights& weights, WorkerPool& pool) : weights_(weigh
     const at::NoGradGuard no_gradients;
     const at::Tensor& parameter = weights.parameters_[i];
     at::Tensor& copy = weights.kernels_[i];
-    if (!copy.defined()) copy = at::empty_like(parameter, at::MemoryFormat::ChannelsLast);
+    const bool first = !copy.defined();
+    if (first) copy = at::empty_like(parameter, at::MemoryFormat::ChannelsLast);
     copy.copy_(parameter);
     copy.set_requires_grad(parameter.requires_grad());
+    if (first && copy.requires_grad()) report_gradients(copy, i);
   });
   weights.arranged_ = true;
 }

@@ -41,7 +41,8 @@ class Weights {
   const at::Tensor& buffer(std::size_t index) const { return buffers_[index]; }
   const std::vector<at::Tensor>& buffers() const { return buffers_; }
 
-  // With true, trainable parameters ask autograd for gradients: the weights that learn.
+  // With true, trainable parameters ask autograd for gradients: the weights that learn. They go to
+  // the GradientScope of the thread that has them.
   void require_gradients(bool on);
 
   // While it lives, kernels of convolutions are copies whose channels lie together, as oneDNN
@@ -69,6 +70,7 @@ class Weights {
   std::vector<at::Tensor> buffers_;
   std::vector<at::Tensor> kernels_;  // undefined: not arranged; kept from update to update
   bool arranged_ = false;
+  bool reporting_ = false;
 };
 
 }  // namespace reprise::engine
