@@ -146,6 +146,27 @@ Divergence divergence_of(const std::string& original, const std::string& again) 
   return found;
 }
 
+// Trains on from the checkpoint and leaves out all that does not change bits: checkpoints of a
+// large model would fill the disk, and evaluations take their time. Options of the run that cannot
+// stand beside --no-validate go with it.
+std::vector<std::string> command_of(const ReplayOptions& options) {
+  return {options.train.native(),
+          "--resume-from",
+          fs::absolute(options.checkpoint).native(),
+          "--work-dir",
+          options.scratch.native(),
+          "--no-validate",
+          "--no-save-best-only",
+          "--patience=0",
+          "--tolerance=0",
+          "--save-begin=1000000000",
+          "--save-end=0",
+          "--save-every-updates=0",
+          "--max-hours=0",
+          "--no-requeue",
+          "--no-tensorboard"};
+}
+
 }  // namespace
 
 ReplayResult replay(const ReplayOptions& options) {
@@ -161,12 +182,10 @@ ReplayResult replay(const ReplayOptions& options) {
   result.first_update = checkpoint.ledger->update + 1;
   result.last_update = checkpoint.ledger->update + expected.size();
   const fs::path log = options.scratch.string() + ".log";
-  Trainer trainer(
-      {options.train.native(), "--resume-from", fs::absolute(options.checkpoint).native(),
-       "--work-dir", options.scratch.native(), "--no-validate"},
-      log);
+  Trainer trainer(command_of(options), log);
   UpdatesBehind again(options.scratch / "ledger.jsonl", checkpoint.ledger->update);
   while (result.compared < expected.size()) {
+    if (options.on_wait) options.on_wait();
     const bool was_running = trainer.running();
     const auto line = again.next();
     if (!line) {

@@ -19,6 +19,8 @@ struct ReplayOptions {
   std::filesystem::path train;           // the program
   std::filesystem::path scratch;         // a directory that does not exist yet; left to the caller
   std::function<void(std::uint64_t)> on_update;  // lines just compared
+  // Called every few milliseconds; what it throws ends training and passes through.
+  std::function<void()> on_wait;
 };
 
 struct ReplayResult {

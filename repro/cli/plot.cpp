@@ -117,6 +117,7 @@ void add_plot(CommandLine& app) {
       .placeholder("AXIS")
       .choices({"samples", "updates", "epochs", "hours"});
   command.example("repro plot runs/a runs/b --metric val/acc1 -o accuracy.png");
+  command.exit_code(15, "RUN is no run of train");
   command.on_run([options](Io& io) { return run(*options, io); });
 }
 

@@ -6,6 +6,7 @@
 #include "ckpt/base/uuid.h"
 #include "ckpt/store/reference.h"
 #include "repro/cli/commands.h"
+#include "repro/cli/interruption.h"
 
 #include <memory>
 #include <optional>
@@ -76,7 +77,16 @@ fs::path checkpoint_of(const ReplayCommand& command) {
   return store::resolve(in_run.native());
 }
 
-int run(const ReplayCommand& command, Io& io) {
+audit::ReplayResult replay(audit::ReplayOptions options, std::optional<std::uint64_t> updates,
+                           Io& io) {
+  Progress progress("replaying", updates.value_or(0), ProgressUnit::kItems, io.progress());
+  options.on_update = [&](std::uint64_t n) { progress.add(n); };
+  const Interruption interruption;
+  options.on_wait = [&] { interruption.check(); };
+  return audit::replay(options);
+}
+
+int run(const ReplayCommand& command, Io& io) try {
   if (command.updates == 0u) fail(Code::kUsage, "--updates: at least 1");
   const Scratch scratch;
   audit::ReplayOptions options;
@@ -85,9 +95,7 @@ int run(const ReplayCommand& command, Io& io) {
   options.updates = command.updates;
   options.train = command.train.empty() ? train_beside_us() : command.train;
   options.scratch = scratch.path;
-  Progress progress("replaying", command.updates.value_or(0), ProgressUnit::kItems, io.progress());
-  options.on_update = [&](std::uint64_t n) { progress.add(n); };
-  const audit::ReplayResult result = audit::replay(options);
+  const audit::ReplayResult result = replay(options, command.updates, io);
   const Json statement = audit::replay_statement(options, result);
   if (!command.output.empty()) write_text(command.output, dump_json(statement, 2) + "\n");
   if (io.json) {
@@ -96,6 +104,8 @@ int run(const ReplayCommand& command, Io& io) {
     print(result, io);
   }
   return result.same ? 0 : static_cast<int>(Code::kNo);
+} catch (const Interrupted& interrupted) {
+  end_by(interrupted.signal);  // training has ended and the scratch directory is gone by now
 }
 
 }  // namespace

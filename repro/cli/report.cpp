@@ -68,6 +68,7 @@ void add_report(CommandLine& app) {
   command.flag("--verify", options->verify,
                "also check every checkpoint's digests, which reads them all");
   command.example("repro report runs/a/20261121-002911 runs/b/20261121-013000 -o report.html");
+  command.exit_code(15, "RUN is no run of train");
   command.on_run([options](Io& io) { return run(*options, io); });
 }
 

@@ -15,6 +15,15 @@ namespace fs = std::filesystem;
 
 constexpr const char* kProfile = "https://w3id.org/ro/wfrun/process/0.5";
 
+// "urn:" makes it an absolute URI, as the profile asks; there is no page about the program.
+constexpr const char* kProgram = "urn:reprise:train";
+
+// A time as the profile writes it: with its offset in digits.
+std::string time_of(std::string text) {
+  if (text.ends_with('Z')) text.replace(text.size() - 1, 1, "+00:00");
+  return text;
+}
+
 Json reference(const std::string& id) { return {{"@id", id}}; }
 
 std::string format_of(const std::string& name) {
@@ -118,7 +127,7 @@ void export_ro_crate(const report::RunRecord& run, const CrateOptions& options,
                       {"@type", "CreativeWork"},
                       {"name", "Process Run Crate"},
                       {"version", "0.5"}});
-  entities.push_back({{"@id", "#program"},
+  entities.push_back({{"@id", kProgram},
                       {"@type", "SoftwareApplication"},
                       {"name", "reprise"},
                       {"url", "urn:reprise:train"},
@@ -127,10 +136,10 @@ void export_ro_crate(const report::RunRecord& run, const CrateOptions& options,
                  {"@type", "CreateAction"},
                  {"name", "Training of " + run.label},
                  {"description", command_of(run)},
-                 {"startTime", run.info.started},
-                 {"instrument", reference("#program")},
+                 {"startTime", time_of(run.info.started)},
+                 {"instrument", reference(kProgram)},
                  {"result", files}};
-  if (!run.writing()) action["endTime"] = run.info.updated;
+  if (!run.writing()) action["endTime"] = time_of(run.info.updated);
   Json object = data_of(run, entities);
   for (Json& setting : settings_of(run, entities)) object.push_back(std::move(setting));
   if (!object.empty()) action["object"] = std::move(object);
@@ -138,7 +147,7 @@ void export_ro_crate(const report::RunRecord& run, const CrateOptions& options,
                {"@type", "Dataset"},
                {"name", run.label},
                {"description", description_of(run)},
-               {"datePublished", run.info.updated},
+               {"datePublished", time_of(run.info.updated)},
                {"license", reference(license)},
                {"conformsTo", reference(kProfile)},
                {"identifier", "urn:uuid:" + run.info.run.text()},

@@ -10,6 +10,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <sstream>
 
 namespace reprise::training {
@@ -189,6 +190,34 @@ TEST_F(RunEvidence, ReplayPassesFromEveryCheckpoint) {
   EXPECT_EQ(none.code, 10);
   EXPECT_THAT(none.out, HasSubstr("'<ep1>'"));
   EXPECT_EQ(run(kRepro + " replay base --from '<ep1>' --updates 0").code, 2);
+}
+
+// What a run keeps and when it stops says nothing of its bits, and contradicts a replay's own
+// options.
+TEST_F(RunEvidence, ARunThatKeepsTheBestAndStopsEarlyIsReplayed) {
+  // Nothing is learnt, so the first epoch stays the best one.
+  must(repo(), kTrain + kSettings +
+                   "--lr 0 --weight-decay 0 --save-best-only --patience 7 --tolerance 0.5 "
+                   "--work-dir best");
+  const Outcome outcome = run(kRepro + " replay best --from '<ep1>'");
+  EXPECT_EQ(outcome.code, 0) << outcome.out;
+  EXPECT_THAT(outcome.out, HasSubstr("updates 5 to 8: the same, every line of 4"));
+}
+
+// Training must not go on by itself, nor fill the disk, when somebody ends the replay.
+TEST_F(RunEvidence, AReplayThatIsEndedLeavesNothingBehind) {
+  const fs::path temporary = *scratch_ / "temporary";
+  fs::create_directories(temporary);
+  // A trainer that would go on for long.
+  put(*scratch_ / "slow", "#!/bin/sh\nmkdir -p \"$4\"\ntouch \"$4/started\"\nexec sleep 98765\n");
+  must(scratch_->path(), "chmod +x slow");
+  const Outcome outcome =
+      run("export TMPDIR=" + temporary.native() + "; " + kRepro +
+          " replay base --from '<ep1>' --train ../slow & pid=$!; while ! test -e " +
+          temporary.native() + "/*/started; do sleep 0.02; done; kill -TERM $pid; wait $pid");
+  EXPECT_EQ(outcome.code, 128 + SIGTERM) << outcome.out;
+  EXPECT_EQ(must(temporary, "ls -A"), "");
+  EXPECT_NE(run("pgrep -f '[s]leep 98765'").code, 0) << "training still runs";
 }
 
 // By a program that was written from docs/ledger-format.md, with h5py for the values.
