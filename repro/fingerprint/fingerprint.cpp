@@ -242,6 +242,7 @@ Fingerprint capture(const Options& options) {
                                      "gcc", __VERSION__
 #endif
   );
+  software["hdf5"] = REPRISE_HDF5_VERSION;
   software["libraries"] = loaded_libraries();
   if (options.python) {
     Json python = describe_python(options.command);

@@ -94,6 +94,8 @@ TEST_F(RunEvidence, TheFingerprintHoldsCodeSettingsMachineSoftwareAndData) {
   EXPECT_EQ(external["seeds"]["seed"], 5);
   EXPECT_EQ(external["configuration"]["batch-size"], 8);
   EXPECT_EQ(external["determinism"]["deterministic_algorithms"], true);
+  EXPECT_THAT(external["determinism"]["mkl"].get<std::string>(), HasSubstr("Version"));
+  EXPECT_THAT(external["determinism"]["onednn"].get<std::string>(), HasSubstr("MKL-DNN v"));
   EXPECT_THAT(external["command"].dump(), HasSubstr("--ledger-tensors"));
   EXPECT_EQ(external["directory"], repo().native());
   EXPECT_TRUE(external["environment"].contains("PATH"));
@@ -102,10 +104,13 @@ TEST_F(RunEvidence, TheFingerprintHoldsCodeSettingsMachineSoftwareAndData) {
        {"/hardware/cpu/model", "/hardware/memory_bytes", "/hardware/network", "/software/os",
         "/software/kernel", "/software/libc", "/software/compiler", "/software/libtorch",
         "/software/libtorch_build", "/software/libraries", "/software/threads", "/software/program",
-        "/software/cuda", "/software/cudnn", "/software/nccl"}) {
+        "/software/cuda", "/software/cudnn", "/software/nccl", "/software/hdf5"}) {
     EXPECT_TRUE(internal.contains(Json::json_pointer(field))) << field;
   }
   EXPECT_THAT(internal["software"]["libtorch_build"].get<std::string>(), HasSubstr("CUDA"));
+  for (const char* library : {"libcrypto.so", "libzip.so", "libgit2.so", "libtorch_cpu.so"}) {
+    EXPECT_THAT(internal["software"]["libraries"].dump(), HasSubstr(library));
+  }
   EXPECT_EQ(internal["software"]["program"], sha256_file(kTrain).hex());
   std::map<std::string, Json> dependencies;
   for (const Json& one : definition["resolvedDependencies"]) dependencies[one["name"]] = one;

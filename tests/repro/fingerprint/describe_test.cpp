@@ -32,6 +32,30 @@ TEST(Machine, AgreesWithTheSystemsOwnTools) {
   EXPECT_EQ(system["libc"], must("/tmp", "getconf GNU_LIBC_VERSION"));
 }
 
+TEST(Machine, AgreesWithLscpuAndTheKernelsList) {
+  if (shell("/", "command -v lscpu").code != 0) GTEST_SKIP() << "needs lscpu";
+  const auto lscpu = [](const char* key) {
+    return must("/tmp", fmt::format("LC_ALL=C lscpu | sed -n 's/^{}: *//p' | head -1", key));
+  };
+  const Json hardware = describe_hardware();
+  EXPECT_EQ(hardware["cpu"]["model"], lscpu("Model name"));
+  const std::string nodes = lscpu("NUMA node(s)");
+  EXPECT_EQ(std::to_string(hardware.value("numa", Json::array()).size()),
+            nodes.empty() ? "0" : nodes);
+  const std::string flags = " " + lscpu("Flags") + " ";
+  for (const Json& feature : hardware["cpu"]["features"]) {
+    EXPECT_THAT(flags, testing::HasSubstr(" " + feature.get<std::string>() + " "));
+  }
+  std::string names;
+  for (const Json& one : hardware["network"]) {
+    if (one.value("kind", "") != "infiniband") names += one["name"].get<std::string>() + "\n";
+  }
+  EXPECT_EQ(names, shell("/sys/class/net",
+                         "for i in $(ls | LC_ALL=C sort); do test $i = lo || grep -qx down "
+                         "$i/operstate || echo $i; done")
+                       .out);
+}
+
 TEST(Gpu, OneMadeUpCardThroughTheLibraryFoundAtRunTime) {
   const Scratch scratch;
   const fs::path library = REPRISE_STAND_IN_NVML;

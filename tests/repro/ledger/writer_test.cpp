@@ -71,6 +71,16 @@ TEST_F(LedgerWriter, ResumedLedgerHasTheBytesOfAnUnbrokenOne) {
   EXPECT_EQ(text(), unbroken);
 }
 
+// A process that is killed behind append() has lost nothing: no line waits in a buffer of ours.
+TEST_F(LedgerWriter, EachLineIsInTheFileWhenAppendReturns) {
+  Writer writer = Writer::create(path_);
+  for (std::uint64_t i = 1; i <= 3; ++i) {
+    writer.append(line_of(i));
+    EXPECT_EQ(read_all(), i);
+    EXPECT_TRUE(text().ends_with('\n'));
+  }
+}
+
 TEST_F(LedgerWriter, TornLastLineIsRepaired) {
   const auto chains = write(3);
   const std::string whole = text();
