@@ -33,6 +33,12 @@ const Arguments kDino = words(
     "--max-eval-samples 20 --epochs 2 --clip-grad 1 --momentum-teacher 0.9 --out-dim 96 "
     "--head-hidden 32 --head-bottleneck 16 --freeze-last-layer 0 --log-every 1 -q");
 
+// Modes that learn with another checkpoint: 3 updates an epoch.
+const Arguments kClasses = words(
+    "--data builtin:digits --max-samples 48 --max-eval-samples 40 --batch-size 8 --accumulate 2 "
+    "--shards 4 --epochs 2 --clip-grad 1 --log-every 1 -q");
+const Arguments kStudent = words("--mode distill --arch vit_tiny --image-size 16 --patch-size 8");
+
 // A port of the loopback that nothing listens on, or with `keep` one that something does.
 class Port {
  public:
@@ -75,6 +81,12 @@ Arguments place(int rank, int world, const Port& port) {
 
 class TrainProcesses : public ::testing::Test {
  protected:
+  // A trained network that others learn from.
+  std::string teacher() const {
+    return run_of("teacher",
+                  words("--data builtin:digits --max-samples 16 --batch-size 8 --shards "
+                        "2 --arch resnet18 --image-size 16 --epochs 1 --no-validate -q"));
+  }
   std::string run_of(const std::string& name, const Arguments& arguments) const {
     const std::string run = scratch_ / name;
     const Outcome outcome = train(scratch_, arguments + Arguments{"--work-dir", run});
@@ -82,48 +94,81 @@ class TrainProcesses : public ::testing::Test {
     return run;
   }
 
-  static void expect_equal(const std::string& run, const std::string& other) {
-    EXPECT_EQ(ledger_digest(run), ledger_digest(other));
-    EXPECT_EQ(checkpoint_digest(last_checkpoint(run)), checkpoint_digest(last_checkpoint(other)));
-    // Exact evaluation: every metric to its last digit.
-    EXPECT_EQ(read_file(run + "/valid.tsv"), read_file(other + "/valid.tsv"));
+  // What a run left: training, and exact evaluation, every metric to its last digit.
+  struct Left {
+    std::string ledger, checkpoint, evaluations;
+    bool operator==(const Left&) const = default;
+  };
+  static Left left_by(const std::string& run) {
+    return {ledger_digest(run), checkpoint_digest(last_checkpoint(run)),
+            read_file(run + "/valid.tsv")};
+  }
+  static void expect_equal(const std::string& run, const Left& other) {
+    const Left left = left_by(run);
+    EXPECT_EQ(left.ledger, other.ledger);
+    EXPECT_EQ(left.checkpoint, other.checkpoint);
+    EXPECT_EQ(left.evaluations, other.evaluations);
   }
 
-  // 1, 2 and 4 processes of 1 to 3 threads; stopped on 2, gone on with on 1, then on 4.
-  void expect_same_on_all_worlds(const Arguments& what) const {
-    const std::string one = run_of("one", what + words("--nproc 1 --jobs 1"));
-    for (const char* place : {"--nproc 1 --jobs 3", "--nproc 2 --jobs 1", "--nproc 2 --jobs 3",
-                              "--nproc 4 --jobs 1", "--nproc 4 --jobs 2"}) {
+  // One thread of one process against `places`, and against a run that the three of `mix` share:
+  // what some processes saved, another number of them goes on from.
+  void expect_same_in(const Arguments& what, const Arguments& places,
+                      const Arguments& mix = {}) const {
+    const Left one = left_by(run_of("one", what + words("--nproc 1 --jobs 1")));
+    for (const std::string& place : places) {
       SCOPED_TRACE(place);
-      const std::string run = run_of("other", what + words(place));
+      const std::string run = run_of("other", what + of(place));
       expect_equal(run, one);
       std::filesystem::remove_all(run);
     }
+    if (mix.empty()) return;
     const std::string mixed = scratch_ / "mixed";
     const auto stop = [&](const Arguments& arguments, std::uint64_t update, int signal) {
       const Outcome outcome = train_and_signal(scratch_, arguments, mixed, update, signal);
       EXPECT_EQ(outcome.code, 75) << outcome.err;
     };
-    stop(what + words("--nproc 2 --jobs 1 --work-dir " + mixed), 1, SIGTERM);
-    stop(words("-q --nproc 1 --jobs 3 --resume-from " + mixed), 3, SIGUSR1);
-    const Outcome last = train(scratch_, words("-q --nproc 4 --jobs 1 --resume-from " + mixed));
+    stop(what + of(mix[0]) + words("--work-dir " + mixed), 1, SIGTERM);
+    stop(of(mix[1]) + words("-q --resume-from " + mixed), 3, SIGUSR1);
+    const Outcome last = train(scratch_, of(mix[2]) + words("-q --resume-from " + mixed));
     EXPECT_EQ(last.code, 0) << last.err;
     expect_equal(mixed, one);
+  }
+
+  // "2x3": two processes of three threads.
+  static Arguments of(const std::string& place) {
+    return {"--nproc", place.substr(0, 1), "--jobs", place.substr(2)};
   }
 
   Scratch scratch_;
 };
 
 TEST_F(TrainProcesses, DoNotChangeAVitWithDropoutDropPathAccumulationEmaAndClipping) {
-  expect_same_on_all_worlds(kViT);
+  expect_same_in(kViT, {"1x3", "4x2"}, {"2x2", "1x1", "4x1"});
 }
 
 TEST_F(TrainProcesses, DoNotChangeAResNetWithBatchNormAccumulationEmaAndClipping) {
-  expect_same_on_all_worlds(kResNet);
+  expect_same_in(kResNet, {"2x3", "4x1"}, {"4x1", "2x1", "1x3"});
 }
 
 TEST_F(TrainProcesses, DoNotChangeDinoWithDropoutAccumulationTeacherAndClipping) {
-  expect_same_on_all_worlds(kDino);
+  expect_same_in(kDino, {"2x2", "4x1"}, {"2x1", "1x3", "4x2"});
+}
+
+TEST_F(TrainProcesses, DoNotChangeAHeadOnAFrozenBackbone) {
+  const Arguments what = kClasses + words("--mode head --backbone") + Arguments{teacher()};
+  expect_same_in(what, {"2x1", "4x2"}, {"4x1", "1x3", "2x1"});
+}
+
+TEST_F(TrainProcesses, DoNotChangeDistillationOfOutputs) {
+  const Arguments what = kClasses + kStudent + words("--ema 0.9 --teacher") + Arguments{teacher()};
+  expect_same_in(what, {"2x2", "4x1"});
+}
+
+// The projector, which learns beside the network, is in the checkpoint and in the tree.
+TEST_F(TrainProcesses, DoNotChangeDistillationOfMaps) {
+  const Arguments what =
+      kClasses + kStudent + words("--distill dense --teacher") + Arguments{teacher()};
+  expect_same_in(what, {"4x2"}, {"2x1", "4x1", "1x3"});
 }
 
 TEST_F(TrainProcesses, DoNotChangeMultiScaleTrainingNorLearningRatesOfGroups) {
@@ -173,7 +218,7 @@ TEST_F(TrainProcesses, BatchSizePerProcessIsMultipliedByTheirNumber) {
       "--arch vit_tiny --image-size 16 --patch-size 8 --max-samples 24 --epochs 1 "
       "--no-validate -q");
   const std::string whole = run_of("whole", what + words("--batch-size 12"));
-  expect_equal(run_of("parts", what + words("--batch-size-per-gpu 6 --nproc 2")), whole);
+  expect_equal(run_of("parts", what + words("--batch-size-per-gpu 6 --nproc 2")), left_by(whole));
 }
 
 TEST_F(TrainProcesses, AKilledRankTakesTheOthersDownByNameAndTheRunResumes) {
@@ -269,7 +314,7 @@ TEST_F(TrainProcesses, TwoRunsSideBySideDoNotClash) {
     const Outcome outcome = finish(process);
     EXPECT_EQ(outcome.code, 0) << outcome.err;
   }
-  expect_equal(scratch_ / "first", scratch_ / "second");
+  expect_equal(scratch_ / "first", left_by(scratch_ / "second"));
 }
 
 TEST_F(TrainProcesses, TorchrunStartsThem) {
@@ -282,7 +327,7 @@ TEST_F(TrainProcesses, TorchrunStartsThem) {
                            words("--standalone --no-python --nproc-per-node 2 " + train_program()) +
                                kViT + words("--jobs 1 --work-dir " + run)));
   ASSERT_EQ(outcome.code, 0) << outcome.err;
-  expect_equal(run, run_of("one", kViT));
+  expect_equal(run, left_by(run_of("one", kViT)));
   EXPECT_THAT(read_file(run + "/train.log"), HasSubstr("world size: 2"));
 }
 

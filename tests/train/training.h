@@ -64,8 +64,8 @@ const std::string& train_program();
 Arguments words(const std::string& line);
 Arguments operator+(Arguments first, const Arguments& second);
 
-// What of a checkpoint differs between equal runs, and nothing else: uuid, run, parents,
-// fingerprint. The file is written again with these four blanked and hashed.
+// SHA-256 of every value and every tensor's digest in a checkpoint, in their order, but for what
+// differs between equal runs: uuid, run, parents, fingerprint.
 std::string checkpoint_digest(const std::filesystem::path& file);
 // The same without metrics: for runs that evaluate at other times.
 std::string training_digest(const std::filesystem::path& file);
