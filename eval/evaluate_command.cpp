@@ -10,7 +10,7 @@
 #include "eval/origin.h"
 #include "eval/run_record.h"
 #include "eval/subject.h"
-#include "train/measure.h"
+#include "experiment/measure.h"
 
 #include <fmt/format.h>
 
@@ -139,16 +139,16 @@ void Evaluation::print(const Subject& subject, const engine::Metrics& metrics,
 
 engine::Metrics Evaluation::measure(const Subject& subject) {
   if (subject.protocol == Protocol::kNetwork) {
-    const train::Measurement measurement{*subject.network,
-                                         *subject.objective,
-                                         *subject.dataset,
-                                         subject.facts,
-                                         options_.batch_size,
-                                         options_.workers,
-                                         pool_,
-                                         *communicator_,
-                                         io_};
-    return train::measure(measurement, *subject.weights, subject.ema.get());
+    const experiment::Measurement measurement{*subject.network,
+                                              *subject.objective,
+                                              *subject.dataset,
+                                              subject.facts,
+                                              options_.batch_size,
+                                              options_.workers,
+                                              pool_,
+                                              *communicator_,
+                                              io_};
+    return experiment::measure(measurement, *subject.weights, subject.ema.get());
   }
   engine::EvaluateOptions evaluation;
   evaluation.batch_size = options_.batch_size;
@@ -157,18 +157,18 @@ engine::Metrics Evaluation::measure(const Subject& subject) {
   neighbours.neighbours = options_.neighbours.value_or(subject.config.knn_neighbours);
   std::optional<engine::LinearOptions> linear;
   if (subject.protocol == Protocol::kLinear) linear.emplace();
-  const train::FeatureMeasurement measurement{*subject.network,
-                                              *subject.bank,
-                                              *subject.dataset,
-                                              subject.facts,
-                                              bank_samples(subject),
-                                              neighbours,
-                                              linear,
-                                              evaluation,
-                                              pool_,
-                                              *communicator_,
-                                              io_};
-  return train::measure_features(measurement, *subject.weights);
+  const experiment::FeatureMeasurement measurement{*subject.network,
+                                                   *subject.bank,
+                                                   *subject.dataset,
+                                                   subject.facts,
+                                                   bank_samples(subject),
+                                                   neighbours,
+                                                   linear,
+                                                   evaluation,
+                                                   pool_,
+                                                   *communicator_,
+                                                   io_};
+  return experiment::measure_features(measurement, *subject.weights);
 }
 
 std::uint64_t Evaluation::bank_samples(const Subject& subject) const {

@@ -1,7 +1,7 @@
 #include "eval/origin.h"
 
 #include "ckpt/store/metrics.h"
-#include "train/experiment.h"
+#include "experiment/parts.h"
 
 #include <fmt/format.h>
 
@@ -18,7 +18,7 @@ bool same_bits(double a, double b) {
 
 std::vector<std::string> visible_causes(const Subject& subject, c10::Device device) {
   std::vector<std::string> causes;
-  const train::DataFacts& facts = subject.facts;
+  const experiment::DataFacts& facts = subject.facts;
   const Json& trained = subject.loaded.checkpoint.config;
   const std::int64_t limit_then = trained.value("max-eval-samples", std::int64_t{0});
   if (limit_then != subject.config.max_eval_samples) {

@@ -1,9 +1,7 @@
 #include "eval/run_record.h"
 
 #include "ckpt/base/error.h"
-#include "engine/determinism/determinism.h"
-#include "repro/fingerprint/fingerprint.h"
-#include "train/run_fingerprint.h"
+#include "experiment/fingerprint_options.h"
 
 namespace reprise::eval {
 namespace {
@@ -15,14 +13,8 @@ constexpr const char* kSignature = "attestation.dsse.json";
 
 fingerprint::Fingerprint captured(const fs::path& run, const Subject& subject, c10::Device device,
                                   unsigned threads) {
-  fingerprint::Options options;
-  options.command = train::own_command();
-  options.configuration = train::to_json(subject.config);
-  options.seeds = {{"seed", subject.config.seed}};
-  options.determinism = engine::determinism_state(device);
-  options.software = engine::software_state();
-  options.software["threads"] = threads;
-  options.software["program"] = sha256_file("/proc/self/exe").hex();
+  fingerprint::Options options =
+      experiment::fingerprint_options(subject.config, device, threads, run);
   if (!subject.facts.train_digest.empty()) {
     options.data.push_back({"train", subject.config.data, subject.facts.train_samples, 0,
                             Digest::from_hex(subject.facts.train_digest)});
@@ -30,7 +22,6 @@ fingerprint::Fingerprint captured(const fs::path& run, const Subject& subject, c
   options.data.push_back(
       {"val", subject.config.val_data.empty() ? subject.config.data : subject.config.val_data,
        subject.dataset->size(), 0, subject.dataset->digest()});
-  options.code_options.leave_out.push_back(run);
   return fingerprint::capture(options);
 }
 

@@ -2,11 +2,8 @@
 
 #include "ckpt/base/error.h"
 #include "engine/data/open.h"
-#include "engine/models/frozen_backbone.h"
-#include "train/experiment.h"
-#include "train/learner.h"
-#include "train/other_checkpoint.h"
-#include "train/start.h"
+#include "experiment/other_checkpoint.h"
+#include "experiment/parts.h"
 
 #include <fmt/format.h>
 
@@ -16,7 +13,7 @@
 namespace reprise::eval {
 namespace {
 
-void apply(const EvalOptions& options, train::Config& config) {
+void apply(const EvalOptions& options, experiment::Config& config) {
   if (!options.data.empty()) {
     config.val_data = options.data;
     config.val_split = 0;
@@ -30,14 +27,16 @@ void apply(const EvalOptions& options, train::Config& config) {
 // Of a checkpoint of ours: everything is written down.
 void read_own_config(Subject& subject) {
   const Json& stored = subject.loaded.checkpoint.config;
-  subject.facts = train::data_facts_from(stored.at("derived"));
+  subject.facts = experiment::data_facts_from(stored.at("derived"));
   Json options = stored;
   options.erase("derived");
-  train::OptionLayer layer = train::from_json(options, subject.loaded.path.string()).layer;
+  experiment::OptionLayer layer =
+      experiment::from_json(options, subject.loaded.path.string()).layer;
   // Where that run started from is no business of an evaluation.
-  std::erase_if(layer.given,
-                [](const auto& given) { return given.first->effect == train::Effect::kStart; });
-  subject.config = train::effective_config({layer});
+  std::erase_if(layer.given, [](const auto& given) {
+    return given.first->effect == experiment::Effect::kStart;
+  });
+  subject.config = experiment::effective_config({layer});
 }
 
 // Of another trainer's: the architecture is named or not, and the data say the rest.
@@ -46,19 +45,15 @@ void guess_config(Subject& subject, const EvalOptions& options) {
   if (options.data.empty()) {
     fail(Code::kUsage, "the checkpoint does not say what it was evaluated on; name it with --data");
   }
-  train::Config& config = subject.config;
+  experiment::Config& config = subject.config;
   config.data = options.data;
   config.arch = checkpoint.arch;
   config.image_size = options.image_size;
-  train::resolve(config);
+  experiment::resolve(config);
   engine::OpenOptions open;
   open.generated_side = options.image_size;
   const auto dataset = engine::open_dataset(options.data, engine::Split::kValidation, open);
-  subject.facts = train::facts_of(config, {dataset, nullptr});
-}
-
-bool is_head_alone(const Checkpoint& checkpoint) {
-  return checkpoint.type == CheckpointType::kSupervised && checkpoint.backbone.empty();
+  subject.facts = experiment::facts_of(config, {dataset, nullptr});
 }
 
 Protocol protocol_of(const EvalOptions& options, const Checkpoint& checkpoint) {
@@ -73,27 +68,13 @@ Protocol protocol_of(const EvalOptions& options, const Checkpoint& checkpoint) {
   return dino ? Protocol::kNeighbours : Protocol::kNetwork;
 }
 
-// The checkpoint that holds the backbone of a head.
-store::LoadedCheckpoint backbone_of(const Subject& subject, const EvalOptions& options) {
-  const Checkpoint& checkpoint = subject.loaded.checkpoint;
-  train::OtherCheckpoint wanted;
-  wanted.option = "backbone";
-  wanted.reference = options.backbone;
-  wanted.uuid = checkpoint.uuid_backbone;
-  if (subject.trained_here) {
-    const Json& derived = checkpoint.config.at("derived");
-    if (derived.contains("backbone-path") && derived.at("backbone-path").is_string()) {
-      wanted.hint = derived.at("backbone-path").get<std::string>();
-    }
-  }
-  wanted.roots = train::roots_of(options.search_path, subject.loaded.path);
-  return train::open_other(wanted);
-}
-
 void load_weights(Subject& subject, const StateDict& state, c10::Device device) {
   auto weights = std::make_shared<engine::Weights>(subject.network->layout(), device);
   engine::load_state(state, weights->named(), true, subject.network->adapt());
   subject.weights = std::move(weights);
+}
+
+void load_average(Subject& subject, c10::Device device) {
   const Checkpoint& checkpoint = subject.loaded.checkpoint;
   if (checkpoint.ema.empty()) return;
   subject.ema = std::make_unique<engine::Weights>(subject.network->layout(), device);
@@ -101,62 +82,73 @@ void load_weights(Subject& subject, const StateDict& state, c10::Device device) 
 }
 
 void make_objective(Subject& subject) {
-  subject.objective =
-      std::make_unique<engine::Objective>(train::make_objective(subject.config, subject.facts));
+  subject.objective = std::make_unique<engine::Objective>(
+      experiment::make_objective(subject.config, subject.facts));
 }
 
 void open_network(Subject& subject, c10::Device device) {
   make_objective(subject);
-  subject.network = train::make_network(subject.config, subject.facts);
-  load_weights(subject, train::network_state(subject.loaded.checkpoint), device);
+  subject.network = experiment::make_network(subject.config, subject.facts);
+  load_weights(subject, experiment::network_state(subject.loaded.checkpoint), device);
+  load_average(subject, device);
 }
 
-train::FrozenNetwork frozen_backbone(const Subject& subject, const store::LoadedCheckpoint& loaded,
-                                     const std::string& take, c10::Device device) {
-  const std::string arch = train::agreed_arch(loaded.checkpoint, subject.config.arch, "arch");
-  return train::frozen_network(loaded, arch, take, false, device);
+experiment::FrozenNetwork frozen_backbone(const Subject& subject,
+                                          const store::LoadedCheckpoint& loaded,
+                                          const std::string& take, c10::Device device) {
+  const std::string arch = experiment::agreed_arch(loaded.checkpoint, subject.config.arch, "arch");
+  return experiment::frozen_network(loaded, arch, take, false, device);
+}
+
+store::LoadedCheckpoint backbone_of(const Subject& subject, const EvalOptions& options) {
+  return experiment::backbone_of(subject.loaded, options.backbone, options.search_path);
 }
 
 void open_head(Subject& subject, const EvalOptions& options, c10::Device device) {
   make_objective(subject);
-  const train::FrozenNetwork backbone =
-      frozen_backbone(subject, backbone_of(subject, options), subject.config.backbone_take, device);
-  subject.network =
-      engine::on_frozen_backbone(backbone.network, backbone.weights, subject.facts.outputs());
-  load_weights(subject, subject.loaded.checkpoint.head, device);
+  experiment::FrozenNetwork joined =
+      experiment::frozen_head(subject.loaded, backbone_of(subject, options), subject.config.arch,
+                              subject.config.backbone_take, device);
+  const std::int64_t outputs = joined.network->options().outputs;
+  if (outputs != subject.facts.outputs()) {
+    fail(Code::kMismatch, "has {} outputs, the data have {}", outputs, subject.facts.outputs());
+  }
+  subject.network = std::move(joined.network);
+  subject.weights = std::move(joined.weights);
+  load_average(subject, device);
 }
 
 void open_backbone_alone(Subject& subject, const EvalOptions& options, c10::Device device) {
-  train::FrozenNetwork backbone = is_head_alone(subject.loaded.checkpoint)
-                                      ? frozen_backbone(subject, backbone_of(subject, options),
-                                                        subject.config.backbone_take, device)
-                                      : frozen_backbone(subject, subject.loaded, {}, device);
+  experiment::FrozenNetwork backbone = experiment::is_head_alone(subject.loaded.checkpoint)
+                                           ? frozen_backbone(subject, backbone_of(subject, options),
+                                                             subject.config.backbone_take, device)
+                                           : frozen_backbone(subject, subject.loaded, {}, device);
   subject.network = std::move(backbone.network);
   subject.weights = std::move(backbone.weights);
 }
 
 }  // namespace
 
-std::shared_ptr<const engine::Dataset> DataCache::open(const train::Config& config,
-                                                       const train::DataFacts& facts) {
+std::shared_ptr<const engine::Dataset> DataCache::open(const experiment::Config& config,
+                                                       const experiment::DataFacts& facts) {
   const std::string key =
       fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}", config.data, config.val_data, config.val_split,
                   config.max_eval_samples, config.skip_bad, config.seed, config.max_samples,
                   config.image_size) +
       fmt::format("{}", fmt::join(facts.class_names, "\n"));
   if (!dataset_ || key != key_) {
-    dataset_ = train::open_validation(config, facts);
+    dataset_ = experiment::open_validation(config, facts);
     key_ = key;
   }
   return dataset_;
 }
 
-std::shared_ptr<const engine::Dataset> DataCache::open_training(train::Config config) {
+std::shared_ptr<const engine::Dataset> DataCache::open_training(experiment::Config config) {
   config.validate = false;
   const std::string key = fmt::format("{}\n{}\n{}\n{}\n{}", config.data, config.val_split,
                                       config.seed, config.max_samples, config.image_size);
   if (!training_ || key != training_key_) {
-    training_ = train::open_data(config).train;
+    training_ = experiment::open_data(config).train;
     training_key_ = key;
   }
   return training_;
@@ -168,7 +160,7 @@ Subject open_subject(const std::string& path, const EvalOptions& options, DataCa
   subject.loaded = store::open_checkpoint(path);
   const Checkpoint& checkpoint = subject.loaded.checkpoint;
   try {
-    subject.trained_here = train::is_training_config(checkpoint.config);
+    subject.trained_here = experiment::is_training_config(checkpoint.config);
     if (subject.trained_here) {
       read_own_config(subject);
     } else {
@@ -184,7 +176,7 @@ Subject open_subject(const std::string& path, const EvalOptions& options, DataCa
     subject.dataset = cache.open(subject.config, subject.facts);
     if (subject.protocol != Protocol::kNetwork) {
       open_backbone_alone(subject, options, device);
-    } else if (is_head_alone(checkpoint)) {
+    } else if (experiment::is_head_alone(checkpoint)) {
       open_head(subject, options, device);
     } else {
       open_network(subject, device);

@@ -6,8 +6,8 @@
 #include "engine/models/network.h"
 #include "engine/tasks/objective.h"
 #include "eval/options.h"
-#include "train/data_facts.h"
-#include "train/option_table.h"
+#include "experiment/data_facts.h"
+#include "experiment/option_table.h"
 
 #include <memory>
 #include <optional>
@@ -20,10 +20,10 @@ enum class Protocol { kNetwork, kNeighbours, kLinear };
 class DataCache {
  public:
   // What the checkpoint was evaluated on in training, or what --data names.
-  std::shared_ptr<const engine::Dataset> open(const train::Config& config,
-                                              const train::DataFacts& facts);
+  std::shared_ptr<const engine::Dataset> open(const experiment::Config& config,
+                                              const experiment::DataFacts& facts);
   // What its backbone learnt from, or the training half of --data.
-  std::shared_ptr<const engine::Dataset> open_training(train::Config config);
+  std::shared_ptr<const engine::Dataset> open_training(experiment::Config config);
 
  private:
   std::string training_key_;
@@ -35,8 +35,8 @@ class DataCache {
 struct Subject {
   store::LoadedCheckpoint loaded;
   bool trained_here = false;  // its configuration is one of train's
-  train::Config config;
-  train::DataFacts facts;
+  experiment::Config config;
+  experiment::DataFacts facts;
   Protocol protocol = Protocol::kNetwork;
   std::shared_ptr<const engine::Dataset> dataset;
   std::shared_ptr<const engine::Dataset> bank;     // null for kNetwork

@@ -1,7 +1,7 @@
 #include "train/adopt.h"
 
 #include "ckpt/base/error.h"
-#include "train/option_table.h"
+#include "experiment/option_table.h"
 
 #include <algorithm>
 #include <optional>
@@ -10,7 +10,7 @@ namespace reprise::train {
 namespace {
 
 bool is_choice(std::string_view key, const std::string& word) {
-  const OptionSpec* const spec = find_option(key);
+  const experiment::OptionSpec* const spec = experiment::find_option(key);
   return spec != nullptr && std::ranges::find(spec->choices, word) != spec->choices.end();
 }
 
@@ -30,7 +30,7 @@ std::optional<std::string> rule_of(const DictNode& group) {
 
 }  // namespace
 
-OptionLayer options_of_foreign(const Checkpoint& checkpoint, const std::string& place) {
+experiment::OptionLayer options_of_foreign(const Checkpoint& checkpoint, const std::string& place) {
   Json options = Json::object();
   if (is_choice("arch", checkpoint.arch)) options["arch"] = checkpoint.arch;
   const DictNode* const state = checkpoint.optimizer.if_dict();
@@ -61,7 +61,7 @@ OptionLayer options_of_foreign(const Checkpoint& checkpoint, const std::string& 
       }
     }
   }
-  return from_json(options, place).layer;
+  return experiment::from_json(options, place).layer;
 }
 
 void adopt(Learner& learner, Mode& mode, const Checkpoint& checkpoint,

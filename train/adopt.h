@@ -3,7 +3,7 @@
 #pragma once
 
 #include "ckpt/state/checkpoint.h"
-#include "train/config.h"
+#include "experiment/config.h"
 #include "train/learner.h"
 #include "train/mode.h"
 
@@ -15,7 +15,7 @@ namespace reprise::train {
 // What such a checkpoint says of how it was trained: its architecture where that is one of ours,
 // and from PyTorch's param_groups the update rule and its numbers. A single group means that
 // every parameter is decayed. `place` names the file in messages.
-OptionLayer options_of_foreign(const Checkpoint& checkpoint, const std::string& place);
+experiment::OptionLayer options_of_foreign(const Checkpoint& checkpoint, const std::string& place);
 
 // Takes over weights, optimizer and epoch. The run goes on at the first update of the epoch after
 // the last whole one; the optimizer's own step counts are kept. `updates_per_epoch`: of this run.

@@ -9,9 +9,9 @@
 #include "engine/shards/running_statistics.h"
 #include "engine/tasks/supervised.h"
 #include "engine/torch_bridge/tensor.h"
+#include "experiment/measure.h"
+#include "experiment/other_checkpoint.h"
 #include "train/learner.h"
-#include "train/measure.h"
-#include "train/other_checkpoint.h"
 
 #include <ATen/ATen.h>
 
@@ -22,17 +22,19 @@ namespace {
 
 constexpr std::string_view kBackbone = "backbone.";
 
-engine::NetworkOptions backbone_options(const Config& config, const DataFacts& facts) {
+engine::NetworkOptions backbone_options(const experiment::Config& config,
+                                        const experiment::DataFacts& facts) {
   engine::NetworkOptions options = network_options(config, facts);
   options.outputs = 0;
   return options;
 }
 
-engine::DinoHeadOptions head_options(const Config& config) {
+engine::DinoHeadOptions head_options(const experiment::Config& config) {
   return {config.out_dim, config.head_hidden, config.head_bottleneck, config.norm_last_layer};
 }
 
-engine::Schedule momentum_schedule(const Config& config, std::uint64_t updates_per_epoch) {
+engine::Schedule momentum_schedule(const experiment::Config& config,
+                                   std::uint64_t updates_per_epoch) {
   engine::ScheduleOptions options;
   options.name = "cosine";
   options.base = config.momentum_teacher;
@@ -43,7 +45,7 @@ engine::Schedule momentum_schedule(const Config& config, std::uint64_t updates_p
 }
 
 // The paper's 96 of 224 pixels, in whole patches for a ViT.
-int local_side(const Config& config, const engine::NetworkOptions& backbone) {
+int local_side(const experiment::Config& config, const engine::NetworkOptions& backbone) {
   const bool vit = backbone.arch.starts_with("vit");
   const std::int64_t patch = vit ? backbone.patch_size : 1;
   std::int64_t side = config.local_size;
@@ -56,9 +58,13 @@ int local_side(const Config& config, const engine::NetworkOptions& backbone) {
   return static_cast<int>(side);
 }
 
+// The paper blurs images of 224 pixels with a sigma of up to 2: on one of 32 that would leave
+// nothing to tell classes apart by.
+constexpr int kTooSmallToBlur = 64;
+
 // The augmentations of the paper: colour as in BYOL, blur and solarisation by crop.
-engine::Augmentation crop(const Config& config, double area_min, double area_max, float blur,
-                          float solarise) {
+engine::Augmentation crop(const experiment::Config& config, int side, double area_min,
+                          double area_max, float blur, float solarise) {
   engine::Augmentation how;
   how.area_min = static_cast<float>(area_min);
   how.area_max = static_cast<float>(area_max);
@@ -70,20 +76,20 @@ engine::Augmentation crop(const Config& config, double area_min, double area_max
   how.saturation = 0.2F;
   how.hue = 0.1F;
   how.grey = 0.2F;
-  how.blur = blur;
+  how.blur = side > kTooSmallToBlur ? blur : 0;
   how.solarise = solarise;
   return how;
 }
 
 // What --load-from gives a student: a dino checkpoint's whole network, any other one's backbone.
-StateDict starting_weights(const Config& config, const Checkpoint& checkpoint,
+StateDict starting_weights(const experiment::Config& config, const Checkpoint& checkpoint,
                            std::string_view head) {
   if (checkpoint.type == CheckpointType::kDino && config.take != "backbone") {
     return store::take_weights(checkpoint, config.take.empty() ? "teacher" : config.take,
                                config.strip_prefix);
   }
   StateDict out;
-  for (const auto& [name, tensor] : backbone_state(checkpoint, config.take, head)) {
+  for (const auto& [name, tensor] : experiment::backbone_state(checkpoint, config.take, head)) {
     out.append(std::string(kBackbone) + name, tensor);
   }
   return out;
@@ -91,7 +97,7 @@ StateDict starting_weights(const Config& config, const Checkpoint& checkpoint,
 
 }  // namespace
 
-DinoMode::DinoMode(const Config& config, const DataFacts& facts)
+DinoMode::DinoMode(const experiment::Config& config, const experiment::DataFacts& facts)
     : config_(config),
       facts_(facts),
       network_(backbone_options(config, facts), head_options(config)),
@@ -104,14 +110,15 @@ DinoMode::DinoMode(const Config& config, const DataFacts& facts)
 std::vector<engine::View> DinoMode::views(const engine::Dataset& /*dataset*/) const {
   engine::View view = evaluation_view(facts_);
   std::vector<engine::View> views;
-  view.augmentation = crop(config_, config_.global_crop_min, 1, 1, 0);
+  view.augmentation = crop(config_, facts_.image_size, config_.global_crop_min, 1, 1, 0);
   views.push_back(view);
-  view.augmentation = crop(config_, config_.global_crop_min, 1, 0.1F, 0.2F);
+  view.augmentation = crop(config_, facts_.image_size, config_.global_crop_min, 1, 0.1F, 0.2F);
   views.push_back(view);
   if (config_.local_crops == 0) return views;
   const int side = local_side(config_, network_.backbone().options());
   view.size = {side, side};
-  view.augmentation = crop(config_, config_.local_crop_min, config_.local_crop_max, 0.5F, 0);
+  view.augmentation =
+      crop(config_, facts_.image_size, config_.local_crop_min, config_.local_crop_max, 0.5F, 0);
   views.insert(views.end(), static_cast<std::size_t>(config_.local_crops), view);
   return views;
 }
@@ -211,17 +218,17 @@ engine::Metrics DinoMode::measure(const Learner& /*learner*/, const EvaluationPa
   evaluation.workers = static_cast<unsigned>(config_.workers);
   engine::NeighbourOptions neighbours;
   neighbours.neighbours = config_.knn_neighbours;
-  const FeatureMeasurement measurement{network_.backbone(),
-                                       *parts.data.train,
-                                       *parts.data.validation,
-                                       facts_,
-                                       static_cast<std::uint64_t>(config_.knn_samples),
-                                       neighbours,
-                                       std::nullopt,
-                                       evaluation,
-                                       parts.pool,
-                                       parts.communicator,
-                                       parts.io};
+  const experiment::FeatureMeasurement measurement{network_.backbone(),
+                                                   *parts.data.train,
+                                                   *parts.data.validation,
+                                                   facts_,
+                                                   static_cast<std::uint64_t>(config_.knn_samples),
+                                                   neighbours,
+                                                   std::nullopt,
+                                                   evaluation,
+                                                   parts.pool,
+                                                   parts.communicator,
+                                                   parts.io};
   return measure_features(measurement, *teacher_);
 }
 

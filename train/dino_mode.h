@@ -12,7 +12,7 @@ namespace reprise::train {
 // by begin().
 class DinoMode : public Mode {
  public:
-  DinoMode(const Config& config, const DataFacts& facts);
+  DinoMode(const experiment::Config& config, const experiment::DataFacts& facts);
 
   const engine::Network& network() const override { return network_.backbone(); }
   std::shared_ptr<const engine::Layout> layout() const override { return network_.layout(); }
@@ -35,8 +35,8 @@ class DinoMode : public Mode {
  private:
   double teacher_temperature(std::uint64_t update) const;
 
-  const Config& config_;
-  const DataFacts& facts_;
+  const experiment::Config& config_;
+  const experiment::DataFacts& facts_;
   engine::DinoNetwork network_;
   std::uint64_t samples_per_update_;
   std::uint64_t updates_per_epoch_;

@@ -9,13 +9,24 @@ namespace {
 
 constexpr std::string_view kProjector = "projector.";
 
-bool is_dense(const Config& config) { return config.distill == "dense"; }
+bool is_dense(const experiment::Config& config) { return config.distill == "dense"; }
 
-FrozenNetwork teacher_of(const Config& config, const DataFacts& facts,
-                         const store::LoadedCheckpoint& loaded, c10::Device device) {
+// Whose weights of its backbone's checkpoint a head learnt on.
+std::string backbone_take_of(const Checkpoint& head) {
+  return experiment::is_training_config(head.config) ? head.config.value("backbone-take", "") : "";
+}
+
+experiment::FrozenNetwork teacher_of(const experiment::Config& config,
+                                     const experiment::DataFacts& facts,
+                                     const store::LoadedCheckpoint& loaded, c10::Device device) {
   const bool with_head = !is_dense(config);
-  const FrozenNetwork teacher =
-      frozen_network(loaded, config.teacher_arch, config.teacher_take, with_head, device);
+  const bool head_alone = experiment::is_head_alone(loaded.checkpoint);
+  const experiment::FrozenNetwork teacher =
+      head_alone ? experiment::frozen_head(
+                       loaded, experiment::backbone_of(loaded, {}, config.search_path),
+                       config.teacher_arch, backbone_take_of(loaded.checkpoint), device)
+                 : experiment::frozen_network(loaded, config.teacher_arch, config.teacher_take,
+                                              with_head, device);
   const engine::NetworkOptions& options = teacher.network->options();
   if (options.channels != facts.channels || (with_head && options.outputs != facts.outputs())) {
     fail(Code::kMismatch,
@@ -37,11 +48,12 @@ StateDict without_projector(const engine::Weights& weights) {
 
 }  // namespace
 
-DistillMode::DistillMode(const Config& config, const DataFacts& facts, c10::Device device)
+DistillMode::DistillMode(const experiment::Config& config, const experiment::DataFacts& facts,
+                         c10::Device device)
     : DistillMode(config, facts, device, store::open_checkpoint(config.teacher)) {}
 
-DistillMode::DistillMode(const Config& config, const DataFacts& facts, c10::Device device,
-                         const store::LoadedCheckpoint& teacher)
+DistillMode::DistillMode(const experiment::Config& config, const experiment::DataFacts& facts,
+                         c10::Device device, const store::LoadedCheckpoint& teacher)
     : SupervisedMode(config, facts),
       teacher_(teacher_of(config, facts, teacher, device)),
       distillation_(*network_, *teacher_.network, *teacher_.weights,
@@ -89,7 +101,7 @@ void DistillMode::describe_config(Json& config) const {
 }
 
 void DistillMode::restore(const Learner& learner, const Checkpoint& checkpoint) {
-  StateDict state = network_state(checkpoint);
+  StateDict state = experiment::network_state(checkpoint);
   for (const auto& [name, tensor] : checkpoint.loss_func) state.append(name, tensor);
   engine::load_state(state, learner.weights.named(), true);
 }

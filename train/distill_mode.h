@@ -3,7 +3,7 @@
 
 #include "ckpt/store/load.h"
 #include "engine/tasks/distillation.h"
-#include "train/other_checkpoint.h"
+#include "experiment/other_checkpoint.h"
 #include "train/supervised_mode.h"
 
 namespace reprise::train {
@@ -13,7 +13,8 @@ namespace reprise::train {
 class DistillMode : public SupervisedMode {
  public:
   // `config` has been through settle_other_checkpoints().
-  DistillMode(const Config& config, const DataFacts& facts, c10::Device device);
+  DistillMode(const experiment::Config& config, const experiment::DataFacts& facts,
+              c10::Device device);
 
   std::shared_ptr<const engine::Layout> layout() const override { return distillation_.layout(); }
   StepNeeds needs() const override { return {}; }
@@ -26,10 +27,10 @@ class DistillMode : public SupervisedMode {
   void restore(const Learner& learner, const Checkpoint& checkpoint) override;
 
  private:
-  DistillMode(const Config& config, const DataFacts& facts, c10::Device device,
-              const store::LoadedCheckpoint& teacher);
+  DistillMode(const experiment::Config& config, const experiment::DataFacts& facts,
+              c10::Device device, const store::LoadedCheckpoint& teacher);
 
-  FrozenNetwork teacher_;
+  experiment::FrozenNetwork teacher_;
   engine::Distillation distillation_;
   Uuid uuid_;
   std::string path_;

@@ -6,13 +6,14 @@ namespace {
 template <typename Field>
 constexpr bool kHolds(auto type) {
   using T = decltype(type);
-  return std::is_same_v<Field, T Config::*> || std::is_same_v<Field, std::optional<T> Config::*>;
+  return std::is_same_v<Field, T experiment::Config::*> ||
+         std::is_same_v<Field, std::optional<T> experiment::Config::*>;
 }
 
 }  // namespace
 
 GivenOptions::GivenOptions(Command& command) {
-  for (const OptionSpec& spec : option_table()) {
+  for (const experiment::OptionSpec& spec : experiment::option_table()) {
     Slot& slot = slots_.emplace_back(Slot{&spec, {}});
     const std::string name = "--" + spec.key;
     std::visit(
@@ -40,8 +41,8 @@ GivenOptions::GivenOptions(Command& command) {
   }
 }
 
-OptionLayer GivenOptions::layer() const {
-  OptionLayer layer{"the command line", {}};
+experiment::OptionLayer GivenOptions::layer() const {
+  experiment::OptionLayer layer{"the command line", {}};
   for (const Slot& slot : slots_) {
     std::visit(
         [&](const auto& value) {

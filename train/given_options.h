@@ -3,7 +3,7 @@
 #pragma once
 
 #include "ckpt/base/command_line.h"
-#include "train/option_table.h"
+#include "experiment/option_table.h"
 
 #include <deque>
 
@@ -18,11 +18,11 @@ class GivenOptions {
   GivenOptions& operator=(const GivenOptions&) = delete;
 
   // What the command line gave, and nothing else. Valid after parsing.
-  OptionLayer layer() const;
+  experiment::OptionLayer layer() const;
 
  private:
   struct Slot {
-    const OptionSpec* spec;
+    const experiment::OptionSpec* spec;
     std::variant<std::optional<bool>, std::optional<std::int64_t>, std::optional<double>,
                  std::optional<std::string>>
         value;

@@ -4,17 +4,18 @@
 #include "ckpt/store/reference.h"
 #include "ckpt/store/take.h"
 #include "engine/models/frozen_backbone.h"
+#include "experiment/other_checkpoint.h"
 #include "train/learner.h"
-#include "train/other_checkpoint.h"
 
 namespace reprise::train {
 namespace {
 
-std::unique_ptr<const engine::Network> network_on(const Config& config, const DataFacts& facts,
+std::unique_ptr<const engine::Network> network_on(const experiment::Config& config,
+                                                  const experiment::DataFacts& facts,
                                                   const store::LoadedCheckpoint& backbone,
                                                   c10::Device device) {
-  const FrozenNetwork frozen =
-      frozen_network(backbone, config.arch, config.backbone_take, false, device);
+  const experiment::FrozenNetwork frozen =
+      experiment::frozen_network(backbone, config.arch, config.backbone_take, false, device);
   if (frozen.network->options().channels != facts.channels) {
     fail(Code::kMismatch, "{}: takes images of {} channels, {} has {}", backbone.path.string(),
          frozen.network->options().channels, config.data, facts.channels);
@@ -24,11 +25,12 @@ std::unique_ptr<const engine::Network> network_on(const Config& config, const Da
 
 }  // namespace
 
-HeadMode::HeadMode(const Config& config, const DataFacts& facts, c10::Device device)
+HeadMode::HeadMode(const experiment::Config& config, const experiment::DataFacts& facts,
+                   c10::Device device)
     : HeadMode(config, facts, device, store::open_checkpoint(config.backbone)) {}
 
-HeadMode::HeadMode(const Config& config, const DataFacts& facts, c10::Device device,
-                   const store::LoadedCheckpoint& backbone)
+HeadMode::HeadMode(const experiment::Config& config, const experiment::DataFacts& facts,
+                   c10::Device device, const store::LoadedCheckpoint& backbone)
     : SupervisedMode(config, facts, network_on(config, facts, backbone, device)),
       uuid_(backbone.checkpoint.uuid),
       path_(std::filesystem::absolute(backbone.path).lexically_normal().string()) {}

@@ -11,7 +11,8 @@ namespace reprise::train {
 class HeadMode : public SupervisedMode {
  public:
   // `config` has been through settle_other_checkpoints().
-  HeadMode(const Config& config, const DataFacts& facts, c10::Device device);
+  HeadMode(const experiment::Config& config, const experiment::DataFacts& facts,
+           c10::Device device);
 
   LoadedWeights load(const engine::Weights& weights) override;
   std::vector<Parent> parents() const override { return {{uuid_, Relation::kBackbone}}; }
@@ -20,7 +21,7 @@ class HeadMode : public SupervisedMode {
   void restore(const Learner& learner, const Checkpoint& checkpoint) override;
 
  private:
-  HeadMode(const Config& config, const DataFacts& facts, c10::Device device,
+  HeadMode(const experiment::Config& config, const experiment::DataFacts& facts, c10::Device device,
            const store::LoadedCheckpoint& backbone);
 
   Uuid uuid_;

@@ -43,23 +43,6 @@ Checkpoint to_checkpoint(const Learner& learner, const Mode& mode, const Checkpo
   return checkpoint;
 }
 
-StateDict network_state(const Checkpoint& checkpoint) {
-  if (checkpoint.type == CheckpointType::kModel) return checkpoint.model;
-  if (checkpoint.type != CheckpointType::kSupervised) {
-    fail(Code::kMismatch,
-         "a {} checkpoint holds no network with a head; take its backbone with "
-         "--load-from and --take teacher",
-         to_string(checkpoint.type));
-  }
-  if (checkpoint.backbone.empty()) {
-    fail(Code::kMismatch, "holds a head alone; its backbone is in checkpoint {}",
-         checkpoint.uuid_backbone ? checkpoint.uuid_backbone->text() : "unknown");
-  }
-  StateDict state = checkpoint.backbone;
-  for (const auto& [name, tensor] : checkpoint.head) state.append(name, tensor);
-  return state;
-}
-
 void restore_tensors(Learner& learner, Mode& mode, const Checkpoint& checkpoint) {
   mode.restore(learner, checkpoint);
   learner.optimizer->load(checkpoint.optimizer);

@@ -37,10 +37,6 @@ struct CheckpointFrame {
 Checkpoint to_checkpoint(const Learner& learner, const Mode& mode, const CheckpointFrame& frame,
                          std::optional<LedgerPosition> ledger);
 
-// Backbone and head of a supervised checkpoint, or a model, under the network's names.
-// Errors: kMismatch when it holds neither, or its backbone is in another file.
-StateDict network_state(const Checkpoint& checkpoint);
-
 // The part of restoring that does not depend on who wrote the checkpoint: weights, optimizer, EMA,
 // and the checkpoint as parent. Errors: as restore().
 void restore_tensors(Learner& learner, Mode& mode, const Checkpoint& checkpoint);

@@ -3,7 +3,6 @@
 #include "ckpt/base/error.h"
 #include "ckpt/base/progress.h"
 #include "engine/data/loader.h"
-#include "engine/data/sampler.h"
 #include "engine/determinism/determinism.h"
 #include "engine/determinism/op_trace.h"
 #include "engine/device/device.h"
@@ -29,7 +28,7 @@ double seconds_since(Clock::time_point start) {
 
 std::uint64_t number(std::int64_t value) { return static_cast<std::uint64_t>(value); }
 
-at::ScalarType compute_type(const Config& config) {
+at::ScalarType compute_type(const experiment::Config& config) {
   if (config.amp == "bf16") return at::kBFloat16;
   return config.amp == "fp16" ? at::kHalf : at::kFloat;
 }
@@ -42,13 +41,9 @@ class Loop {
   explicit Loop(const LoopParts& parts)
       : p_(parts),
         c_(parts.config),
-        plan_(shard_plan(parts.config, parts.communicator)),
-        updates_per_epoch_(parts.facts.train_samples / plan_.samples_per_update()),
-        schedule_(make_schedule_checked()),
-        decay_(make_decay_schedule(c_, updates_per_epoch_)),
-        target_(target_updates()),
-        sampler_(number(c_.seed), parts.facts.train_samples, plan_.samples_per_update(), cursor()),
-        step_({.plan = plan_,
+        plan_(parts.plan),
+        sampler_(sampler_from(c_, parts.facts, plan_, parts.learner.progress)),
+        step_({.plan = plan_.shards,
                .seed = number(c_.seed),
                .sums = parts.mode.needs().sums,
                .extra_elements = parts.mode.needs().extra_elements,
@@ -60,9 +55,6 @@ class Loop {
   LoopResult run();
 
  private:
-  engine::Schedule make_schedule_checked() const;
-  std::uint64_t target_updates() const;
-  engine::Cursor cursor() const;
   std::unique_ptr<engine::Loader> make_loader() const;
 
   void update(const engine::Batch& batch);
@@ -81,16 +73,12 @@ class Loop {
                          p_.ledger ? std::optional(p_.ledger->position()) : std::nullopt);
   }
   std::uint64_t update_in_epoch() const {
-    return p_.learner.progress.batch_cursor / plan_.accumulate;
+    return p_.learner.progress.batch_cursor / plan_.shards.accumulate;
   }
 
   const LoopParts& p_;
-  const Config& c_;
-  engine::ShardPlan plan_;
-  std::uint64_t updates_per_epoch_;
-  engine::Schedule schedule_;
-  engine::Schedule decay_;
-  std::uint64_t target_;
+  const experiment::Config& c_;
+  const RunPlan& plan_;
   engine::TrainSampler sampler_;
   engine::ShardedStep step_;
 
@@ -106,34 +94,12 @@ class Loop {
   bool best_ = false;
 };
 
-engine::Schedule Loop::make_schedule_checked() const {
-  if (updates_per_epoch_ == 0) {
-    fail(Code::kUsage,
-         "an update takes {} samples (batch-size {} x accumulate {}), and {} has {}; lower the "
-         "batch size",
-         plan_.samples_per_update(), plan_.batch, plan_.accumulate, c_.data,
-         p_.facts.train_samples);
-  }
-  return make_schedule(c_, updates_per_epoch_);
-}
-
-std::uint64_t Loop::target_updates() const {
-  const std::uint64_t all = updates_per_epoch_ * number(c_.epochs);
-  return c_.max_updates > 0 ? std::min(all, number(c_.max_updates)) : all;
-}
-
-engine::Cursor Loop::cursor() const {
-  const TrainingProgress& progress = p_.learner.progress;
-  return {progress.epoch, progress.batch_cursor * plan_.batch};
-}
-
 std::unique_ptr<engine::Loader> Loop::make_loader() const {
   // Runs ahead of training on the loader's threads, so it has a sampler of its own.
   engine::BatchPlan plan =
-      [sampler = engine::TrainSampler(number(c_.seed), p_.facts.train_samples,
-                                      plan_.samples_per_update(), cursor()),
-       &mode = p_.mode, update = p_.learner.progress.update, target = target_,
-       local = plan_.local_samples()]() mutable -> std::optional<engine::BatchRequest> {
+      [sampler = sampler_, &mode = p_.mode, update = p_.learner.progress.update,
+       target = plan_.updates,
+       local = plan_.shards.local_samples()]() mutable -> std::optional<engine::BatchRequest> {
     if (update == target) return std::nullopt;
     const engine::TrainSampler::Step step = sampler.next();
     engine::BatchRequest request;
@@ -150,7 +116,8 @@ std::unique_ptr<engine::Loader> Loop::make_loader() const {
   options.seed = number(c_.seed);
   options.largest_side = p_.mode.largest_side();
   return std::make_unique<engine::Loader>(*p_.data.train, p_.mode.views(*p_.data.train),
-                                          plan_.local_samples().count, std::move(plan), options);
+                                          plan_.shards.local_samples().count, std::move(plan),
+                                          options);
 }
 
 // Counts losses that are no numbers or over --max-loss. Before the first of a series is learnt
@@ -203,8 +170,8 @@ void Loop::update(const engine::Batch& batch) {
   }
   const double norm = engine::gradient_norm(result.gradient, p_.pool);
   engine::StepOptions options;
-  options.lr = schedule_.at(update);
-  options.weight_decay = decay_.at(update);
+  options.lr = plan_.learning_rate.at(update);
+  options.weight_decay = plan_.weight_decay.at(update);
   options.gradient_scale = engine::clip_scale(norm, c_.clip_grad);
   p_.mode.adjust(options, update);
   const bool overflowed = learner.scaler && !std::isfinite(norm);
@@ -220,10 +187,11 @@ void Loop::update(const engine::Batch& batch) {
   const engine::TrainSampler::Step step = sampler_.next();
   TrainingProgress& progress = learner.progress;
   progress.update += 1;
-  progress.samples_seen += plan_.samples_per_update();
-  const bool epoch_ended = step.after.position >= updates_per_epoch_ * plan_.samples_per_update();
+  progress.samples_seen += plan_.shards.samples_per_update();
+  const bool epoch_ended =
+      step.after.position >= plan_.updates_per_epoch * plan_.shards.samples_per_update();
   progress.epoch = step.epoch + (epoch_ended ? 1 : 0);
-  progress.batch_cursor = epoch_ended ? 0 : step.after.position / plan_.batch;
+  progress.batch_cursor = epoch_ended ? 0 : step.after.position / plan_.shards.batch;
   if (p_.ledger != nullptr) {
     p_.ledger->append(learner, p_.mode, {step.ids, step.epoch, result.loss, result.gradient});
   }
@@ -246,18 +214,19 @@ void Loop::leave_out() {
 void Loop::log_interval(double data_waited_s) {
   const TrainingProgress& progress = p_.learner.progress;
   const bool epoch_ended = progress.batch_cursor == 0;
-  if (progress.update % number(c_.log_every) != 0 && !epoch_ended && progress.update != target_) {
+  if (progress.update % number(c_.log_every) != 0 && !epoch_ended &&
+      progress.update != plan_.updates) {
     return;
   }
   IntervalRecord record;
   record.epoch = epoch_ended ? progress.epoch : progress.epoch + 1;
-  record.update_in_epoch = epoch_ended ? updates_per_epoch_ : update_in_epoch();
-  record.updates_per_epoch = updates_per_epoch_;
+  record.update_in_epoch = epoch_ended ? plan_.updates_per_epoch : update_in_epoch();
+  record.updates_per_epoch = plan_.updates_per_epoch;
   record.update = progress.update;
   record.samples_seen = progress.samples_seen;
   record.lr = interval_.lr;
-  record.eta_s =
-      training_s_ / static_cast<double>(trained_) * static_cast<double>(target_ - progress.update);
+  record.eta_s = training_s_ / static_cast<double>(trained_) *
+                 static_cast<double>(plan_.updates - progress.update);
   const auto updates = static_cast<double>(interval_.updates);
   record.time_s = interval_.seconds / updates;
   record.data_time_s = (data_waited_s - waited_before_s_) / updates;
@@ -272,7 +241,7 @@ void Loop::log_interval(double data_waited_s) {
 bool Loop::evaluation_due(bool epoch_ended) const {
   if (!p_.data.validation) return false;
   const TrainingProgress& progress = p_.learner.progress;
-  if (progress.update == target_) return true;
+  if (progress.update == plan_.updates) return true;
   if (c_.val_every_updates > 0 && progress.update % number(c_.val_every_updates) == 0) return true;
   return epoch_ended && progress.epoch >= number(c_.val_begin) &&
          (progress.epoch - number(c_.val_begin)) % number(c_.val_every) == 0;
@@ -317,7 +286,7 @@ bool Loop::between_updates() {
   const TrainingProgress& progress = p_.learner.progress;
   const bool epoch_ended = progress.batch_cursor == 0;
   best_ = false;
-  const bool last = progress.update == target_;
+  const bool last = progress.update == plan_.updates;
   const bool plateau = evaluation_due(epoch_ended) && evaluate();
   const bool each_update =
       c_.save_every_updates > 0 && progress.update % number(c_.save_every_updates) == 0;
@@ -329,28 +298,28 @@ bool Loop::between_updates() {
 
 LoopResult Loop::run() {
   TrainingProgress& progress = p_.learner.progress;
-  if (progress.update >= target_) {
-    return {Ending::kFinished,
-            fmt::format("nothing to do: {} of {} updates are done", progress.update, target_)};
+  if (progress.update >= plan_.updates) {
+    return {Ending::kFinished, fmt::format("nothing to do: {} of {} updates are done",
+                                           progress.update, plan_.updates)};
   }
-  if (c_.max_updates > 0 && number(c_.max_updates) > target_ && p_.log != nullptr) {
+  if (c_.max_updates > 0 && number(c_.max_updates) > plan_.updates && p_.log != nullptr) {
     p_.log->warn(fmt::format("max-updates = {} lies beyond the {} updates of {} epochs",
-                             c_.max_updates, target_, c_.epochs));
+                             c_.max_updates, plan_.updates, c_.epochs));
   }
   p_.learner.weights.require_gradients(true);
   const std::unique_ptr<engine::Loader> loader = make_loader();
   const Clock::time_point began = Clock::now();
   std::optional<Progress> bar;
   std::uint64_t bar_epoch = 0;
-  while (progress.update < target_) {
+  while (progress.update < plan_.updates) {
     const Clock::time_point start = Clock::now();
     const engine::Batch* batch = loader->next();
     if (batch == nullptr) fail(Code::kInternal, "the loader ended at update {}", progress.update);
     if (!bar || bar_epoch != progress.epoch) {
       bar_epoch = progress.epoch;
       bar.reset();
-      bar.emplace(fmt::format("epoch {}/{}", progress.epoch + 1, c_.epochs), updates_per_epoch_,
-                  ProgressUnit::kItems, p_.io.progress());
+      bar.emplace(fmt::format("epoch {}/{}", progress.epoch + 1, c_.epochs),
+                  plan_.updates_per_epoch, ProgressUnit::kItems, p_.io.progress());
       bar->add(update_in_epoch());
     }
     update(*batch);
@@ -369,7 +338,7 @@ LoopResult Loop::run() {
     // A signal reaches processes at different moments: they stop after the same update.
     const std::uint64_t asked =
         largest(p_.stop.signal() != 0 ? number(p_.stop.signal()) : (late ? kLate : 0));
-    if (progress.update < target_ && asked != 0) {
+    if (progress.update < plan_.updates && asked != 0) {
       bar.reset();
       save(false);
       if (p_.saver != nullptr) p_.saver->finish();
@@ -382,17 +351,6 @@ LoopResult Loop::run() {
 }
 
 }  // namespace
-
-engine::ShardPlan shard_plan(const Config& config, const engine::Communicator& communicator) {
-  engine::ShardPlan plan;
-  plan.batch = number(*config.batch_size);
-  plan.shards = number(*config.shards);
-  plan.accumulate = number(config.accumulate);
-  plan.world = communicator.world();
-  plan.rank = communicator.rank();
-  plan.validate();
-  return plan;
-}
 
 LoopResult run_loop(const LoopParts& parts) { return Loop(parts).run(); }
 

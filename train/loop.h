@@ -5,10 +5,11 @@
 #include "engine/distributed/communicator.h"
 #include "engine/shards/plan.h"
 #include "engine/workers/worker_pool.h"
-#include "train/experiment.h"
+#include "experiment/parts.h"
 #include "train/learner.h"
 #include "train/run_ledger.h"
 #include "train/run_log.h"
+#include "train/run_plan.h"
 #include "train/saver.h"
 #include "train/stop_request.h"
 
@@ -17,14 +18,12 @@
 
 namespace reprise::train {
 
-// How the batch is cut for the processes there are. Errors: kUsage when it cannot be.
-engine::ShardPlan shard_plan(const Config& config, const engine::Communicator& communicator);
-
 // What a loop works with. Everything outlives it.
 struct LoopParts {
-  const Config& config;
-  const DataFacts& facts;
-  const DataSets& data;
+  const experiment::Config& config;
+  const experiment::DataFacts& facts;
+  const experiment::DataSets& data;
+  const RunPlan& plan;
   Mode& mode;
   c10::Device device;
   engine::WorkerPool& pool;

@@ -42,7 +42,7 @@ void require_match(const std::string& start, const engine::Layout& layout) {
 
 }  // namespace
 
-std::vector<std::pair<std::string, double>> lr_factors(const Config& config,
+std::vector<std::pair<std::string, double>> lr_factors(const experiment::Config& config,
                                                        const engine::Layout& layout,
                                                        std::string_view head) {
   std::vector<std::pair<std::string, double>> factors;

@@ -5,6 +5,7 @@
 #include "engine/distributed/launch.h"
 #include "engine/distributed/place.h"
 #include "engine/shards/plan.h"
+#include "experiment/config.h"
 #include "train/given_options.h"
 #include "train/lists.h"
 #include "train/run.h"
@@ -22,7 +23,7 @@ struct Commands {
 
 // Said once here, and not by each process. What a resumed run's shards are only its checkpoint
 // says.
-void refuse_world(const train::Config& config, int processes) {
+void refuse_world(const experiment::Config& config, int processes) {
   engine::ShardPlan plan;
   plan.batch = static_cast<std::uint64_t>(*config.batch_size);
   plan.shards = static_cast<std::uint64_t>(*config.shards);
@@ -35,16 +36,16 @@ int run(const Commands& commands, const train::GivenOptions& options, Io& io) {
     train::print_list(commands.list, io);
     return 0;
   }
-  std::vector<train::OptionLayer> layers;
-  if (!commands.config.empty()) layers.push_back(train::read_config_file(commands.config));
+  std::vector<experiment::OptionLayer> layers;
+  if (!commands.config.empty()) layers.push_back(experiment::read_config_file(commands.config));
   layers.push_back(options.layer());
   const engine::ProcessPlace place = engine::place_from_environment();
-  const train::Config config = train::effective_config(layers, place.world);
+  const experiment::Config config = experiment::effective_config(layers, place.world);
   if (commands.print_config) {
     if (io.json) {
-      io.print_json(train::to_json(config));
+      io.print_json(experiment::to_json(config));
     } else {
-      io.write(train::to_toml(config));
+      io.write(experiment::to_toml(config));
     }
     return 0;
   }

@@ -8,7 +8,7 @@
 #include "engine/models/network.h"
 #include "engine/optim/optimizer.h"
 #include "engine/shards/sharded_step.h"
-#include "train/experiment.h"
+#include "experiment/parts.h"
 #include "train/start.h"
 
 #include <memory>
@@ -32,7 +32,7 @@ using NamedState = std::vector<std::pair<std::string, Tensor>>;
 
 // What evaluation may use beside the mode itself.
 struct EvaluationParts {
-  const DataSets& data;
+  const experiment::DataSets& data;
   engine::WorkerPool& pool;
   engine::Communicator& communicator;
   Io& io;
@@ -93,7 +93,8 @@ class Mode {
 
 // Errors: kUsage, kMismatch for a configuration that the mode cannot work with; those of opening
 // other checkpoints it names. `config` and `facts` must outlive it.
-std::unique_ptr<Mode> make_mode(const Config& config, const DataFacts& facts, c10::Device device);
+std::unique_ptr<Mode> make_mode(const experiment::Config& config,
+                                const experiment::DataFacts& facts, c10::Device device);
 
 // For `--list mode`: names and one line each.
 std::vector<std::pair<std::string, std::string>> modes();

@@ -7,7 +7,8 @@
 
 namespace reprise::train {
 
-std::unique_ptr<Mode> make_mode(const Config& config, const DataFacts& facts, c10::Device device) {
+std::unique_ptr<Mode> make_mode(const experiment::Config& config,
+                                const experiment::DataFacts& facts, c10::Device device) {
   if (config.mode == "supervised") return std::make_unique<SupervisedMode>(config, facts);
   if (config.mode == "dino") return std::make_unique<DinoMode>(config, facts);
   if (config.mode == "head") return std::make_unique<HeadMode>(config, facts, device);

@@ -5,7 +5,7 @@
 
 namespace reprise::train {
 
-MultiScale::MultiScale(const Config& config, const engine::NetworkOptions& network)
+MultiScale::MultiScale(const experiment::Config& config, const engine::NetworkOptions& network)
     : seed_(static_cast<std::uint64_t>(config.seed)) {
   if (config.multi_scale_min == 0 && config.multi_scale_max == 0) return;
   const auto or_usual = [&](std::int64_t side) { return side == 0 ? network.image_size : side; };

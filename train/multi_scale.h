@@ -2,7 +2,7 @@
 #pragma once
 
 #include "engine/models/network.h"
-#include "train/config.h"
+#include "experiment/config.h"
 
 #include <cstdint>
 #include <vector>
@@ -15,7 +15,7 @@ class MultiScale {
   // Off unless the configuration has multi-scale-min or multi-scale-max. Steps: a ViT's patches, 8
   // pixels for other networks, counted from the smallest side. Errors: kUsage for sides that are
   // no multiple of the patch size, or in the wrong order.
-  MultiScale(const Config& config, const engine::NetworkOptions& network);
+  MultiScale(const experiment::Config& config, const engine::NetworkOptions& network);
 
   // 0 when it is off: what engine::BatchRequest and engine::LoaderOptions take.
   int largest() const { return sides_.empty() ? 0 : sides_.back(); }

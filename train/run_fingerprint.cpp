@@ -2,13 +2,10 @@
 
 #include "ckpt/base/error.h"
 #include "ckpt/base/file.h"
-#include "engine/determinism/determinism.h"
+#include "experiment/fingerprint_options.h"
 #include "repro/fingerprint/difference.h"
 #include "repro/fingerprint/fingerprint.h"
 #include "repro/snapshot/snapshot.h"
-
-#include <fstream>
-#include <iterator>
 
 namespace reprise::train {
 namespace {
@@ -34,30 +31,16 @@ void write_snapshot(const std::filesystem::path& run, const fingerprint::CodeSta
 
 }  // namespace
 
-std::vector<std::string> own_command() {
-  std::ifstream file("/proc/self/cmdline", std::ios::binary);
-  const std::string all{std::istreambuf_iterator<char>(file), {}};
-  std::vector<std::string> words;
-  for (std::size_t at = 0; at < all.size();) {
-    const std::size_t end = std::min(all.find('\0', at), all.size());
-    words.push_back(all.substr(at, end - at));
-    at = end + 1;
-  }
-  return words;
-}
-
 RunFingerprint::RunFingerprint(const std::filesystem::path& run, const FingerprintFacts& facts,
                                RunLog* log)
     : run_(run) {
-  const Config& config = facts.config;
-  fingerprint::Options options;
-  options.command = own_command();
-  options.configuration = to_json(config);
-  options.seeds = {{"seed", config.seed}};
-  options.determinism = engine::determinism_state(facts.device);
-  options.software = engine::software_state();
-  options.software["threads"] = facts.threads;
-  options.software["program"] = sha256_file("/proc/self/exe").hex();
+  const experiment::Config& config = facts.config;
+  fingerprint::Options options =
+      experiment::fingerprint_options(config, facts.device, facts.threads, run);
+  // A backbone or teacher is who it is, wherever it lies; where it lay goes into the record.
+  facts.mode.describe_config(options.configuration);
+  const Json places = options.configuration.value("derived", Json::object());
+  options.configuration.erase("derived");
   options.data.push_back(
       data_digest("train", config.data, facts.facts.train_samples, facts.facts.train_digest));
   if (facts.facts.val_samples > 0) {
@@ -66,7 +49,6 @@ RunFingerprint::RunFingerprint(const std::filesystem::path& run, const Fingerpri
                                        facts.facts.val_samples, facts.facts.val_digest));
   }
   options.code = facts.rank == 0;
-  options.code_options.leave_out.push_back(run);
   const fingerprint::Fingerprint captured = fingerprint::capture(options);
   digest_ = fingerprint::digest(captured.statement);
 
@@ -78,6 +60,7 @@ RunFingerprint::RunFingerprint(const std::filesystem::path& run, const Fingerpri
     if (facts.rank == 0) record.kind = "resume";
     record.details["resumed_from"] = facts.resumed_from;
   }
+  record.details.update(places);
   record.details["from_update"] = facts.from_update;
   if (facts.rank == 0) record.details["state"] = facts.state;
   id_ = fingerprint::record(run, captured, record);

@@ -1,8 +1,9 @@
 // What a run was made of, written into its directory: fingerprint.json and snapshot.zip.
 #pragma once
 
-#include "train/config.h"
-#include "train/data_facts.h"
+#include "experiment/config.h"
+#include "experiment/data_facts.h"
+#include "train/mode.h"
 #include "train/run_log.h"
 
 #include <c10/core/Device.h>
@@ -16,12 +17,10 @@
 
 namespace reprise::train {
 
-// The command line of this process, as the kernel keeps it.
-std::vector<std::string> own_command();
-
 struct FingerprintFacts {
-  const Config& config;
-  const DataFacts& facts;
+  const experiment::Config& config;
+  const experiment::DataFacts& facts;
+  const Mode& mode;
   c10::Device device;
   std::string resumed_from;  // empty: a new run
   std::uint64_t from_update = 0;

@@ -6,7 +6,7 @@
 namespace reprise::train {
 namespace {
 
-store::RetentionPolicy retention_policy(const Config& config) {
+store::RetentionPolicy retention_policy(const experiment::Config& config) {
   store::RetentionPolicy policy;
   if (config.save_best_only) policy.keep_best = true;
   if (config.keep_last > 0) {
@@ -18,14 +18,14 @@ store::RetentionPolicy retention_policy(const Config& config) {
 
 }  // namespace
 
-bool saves_epoch(const Config& config, std::uint64_t epoch) {
+bool saves_epoch(const experiment::Config& config, std::uint64_t epoch) {
   const auto begin = static_cast<std::uint64_t>(config.save_begin);
   const auto end = static_cast<std::uint64_t>(config.save_end);
   if (epoch < begin || (end != 0 && epoch > end)) return false;
   return (epoch - begin) % static_cast<std::uint64_t>(config.save_every) == 0;
 }
 
-Saver::Saver(const Config& config, store::RunDirectory run, RunLog& log, unsigned jobs)
+Saver::Saver(const experiment::Config& config, store::RunDirectory run, RunLog& log, unsigned jobs)
     : config_(config),
       run_(std::move(run)),
       log_(log),

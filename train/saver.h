@@ -4,7 +4,7 @@
 #include "ckpt/store/async_save.h"
 #include "ckpt/store/retention.h"
 #include "ckpt/store/run_directory.h"
-#include "train/config.h"
+#include "experiment/config.h"
 #include "train/run_log.h"
 
 #include <cstdint>
@@ -15,14 +15,14 @@ namespace reprise::train {
 
 // Whether an epoch that just ended (from 1) is one that --save-begin, --save-end and --save-every
 // ask for.
-bool saves_epoch(const Config& config, std::uint64_t epoch);
+bool saves_epoch(const experiment::Config& config, std::uint64_t epoch);
 
 // Writes checkpoints into a run directory, beside training unless --sync-save, and applies the
 // retention that the configuration asks for. Owned by the training thread.
 class Saver {
  public:
   // Looks once at which saves other runs refer to. `config` and `log` must outlive this.
-  Saver(const Config& config, store::RunDirectory run, RunLog& log, unsigned jobs);
+  Saver(const experiment::Config& config, store::RunDirectory run, RunLog& log, unsigned jobs);
   // Waits for a save under way.
   ~Saver() = default;
 
@@ -44,7 +44,7 @@ class Saver {
  private:
   void write(const Checkpoint& checkpoint, bool persistent, bool rolling);
 
-  const Config& config_;
+  const experiment::Config& config_;
   store::RunDirectory run_;
   RunLog& log_;
   unsigned jobs_;

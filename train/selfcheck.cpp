@@ -18,11 +18,12 @@ struct Pass {
 
 void run_pass(const SelfcheckParts& parts, Beginning beginning, Pass& pass) {
   Learner& learner = beginning.learner;
-  Config config = parts.config;
+  experiment::Config config = parts.config;
   const std::uint64_t first = learner.progress.update;
   config.max_updates = static_cast<std::int64_t>(first) + config.selfcheck_updates;
   const CheckpointFrame frame;
-  run_loop({config, parts.facts, parts.data, *beginning.mode, parts.device, parts.pool,
+  const RunPlan plan = plan_run(config, parts.facts, parts.communicator);
+  run_loop({config, parts.facts, parts.data, plan, *beginning.mode, parts.device, parts.pool,
             parts.communicator, learner, frame, nullptr, nullptr, nullptr, parts.stop, parts.io});
   pass.trace.stop();
   if (learner.progress.update == first) {

@@ -1,7 +1,7 @@
 // train --selfcheck: the same updates twice, and where their bits part.
 #pragma once
 
-#include "train/learner.h"
+#include "train/beginning.h"
 #include "train/loop.h"
 
 #include <functional>
@@ -10,18 +10,11 @@
 
 namespace reprise::train {
 
-// What a run begins with.
-struct Beginning {
-  std::unique_ptr<Mode> mode;
-  Learner learner;
-  std::optional<LoadedWeights> loaded;
-};
-
 // What the two passes share; everything outlives the check.
 struct SelfcheckParts {
-  const Config& config;
-  const DataFacts& facts;
-  const DataSets& data;
+  const experiment::Config& config;
+  const experiment::DataFacts& facts;
+  const experiment::DataSets& data;
   c10::Device device;
   engine::WorkerPool& pool;
   engine::Communicator& communicator;

@@ -4,12 +4,12 @@
 #include "ckpt/base/file.h"
 #include "ckpt/store/reference.h"
 #include "ckpt/store/take.h"
+#include "experiment/data_facts.h"
+#include "experiment/option_table.h"
+#include "experiment/other_checkpoint.h"
 #include "repro/ledger/writer.h"
 #include "train/adopt.h"
-#include "train/data_facts.h"
 #include "train/learner.h"
-#include "train/option_table.h"
-#include "train/other_checkpoint.h"
 #include "train/run_events.h"
 #include "train/run_log.h"
 
@@ -22,26 +22,27 @@ namespace {
 namespace fs = std::filesystem;
 
 // The options that a checkpoint was trained with, but for where that run started and wrote.
-OptionLayer trained_with(const store::LoadedCheckpoint& loaded) {
+experiment::OptionLayer trained_with(const store::LoadedCheckpoint& loaded) {
   const std::string place = loaded.path.string();
   Json options = loaded.checkpoint.config;
   options.erase("derived");
-  StoredConfig stored = from_json(options, place);
+  experiment::StoredConfig stored = experiment::from_json(options, place);
   if (!stored.unknown.empty()) {
     fail(Code::kUnsupported,
          "{}: trained with options that this version does not have: {}; "
          "resume with the version that wrote it, or start from its weights with --load-from",
          place, fmt::join(stored.unknown, ", "));
   }
-  std::erase_if(stored.layer.given,
-                [](const auto& given) { return given.first->effect == Effect::kStart; });
+  std::erase_if(stored.layer.given, [](const auto& given) {
+    return given.first->effect == experiment::Effect::kStart;
+  });
   return std::move(stored.layer);
 }
 
 void refuse_changes(const StartPoint& start) {
   if (start.config.allow_config_change) return;
   std::string changes;
-  for (const ConfigDifference& difference : start.differences) {
+  for (const experiment::ConfigDifference& difference : start.differences) {
     if (!difference.changes_bits) continue;
     changes += fmt::format("{}{} = {}, was {}", changes.empty() ? "" : "; ", difference.key,
                            difference.after, difference.before);
@@ -103,7 +104,7 @@ void copy_ledger(const fs::path& from, const fs::path& to, const Checkpoint& che
   fs::rename(partial, to);
 }
 
-std::optional<OpenedRun> new_run(const Config& config) {
+std::optional<OpenedRun> new_run(const experiment::Config& config) {
   store::RunDirectory run = config.work_dir.empty()
                                 ? store::RunDirectory::create_dated(
                                       "runs", config.name.empty() ? config.arch : config.name)
@@ -113,7 +114,7 @@ std::optional<OpenedRun> new_run(const Config& config) {
 }
 
 // The weights that --take means, under the names of a network.
-StateDict taken(const Config& config, const store::LoadedCheckpoint& loaded) {
+StateDict taken(const experiment::Config& config, const store::LoadedCheckpoint& loaded) {
   const Checkpoint& checkpoint = loaded.checkpoint;
   const std::string& take = config.take;
   StateDict out;
@@ -122,7 +123,7 @@ StateDict taken(const Config& config, const store::LoadedCheckpoint& loaded) {
   } else if (checkpoint.type == CheckpointType::kDino && take.empty()) {
     out = store::take_weights(checkpoint, "backbone");
   } else if (take.empty() || take == "model") {
-    out = network_state(checkpoint);
+    out = experiment::network_state(checkpoint);
   } else {
     out = store::take_weights(checkpoint, take);
   }
@@ -137,12 +138,7 @@ StateDict taken(const Config& config, const store::LoadedCheckpoint& loaded) {
 
 }  // namespace
 
-bool is_training_config(const Json& config) {
-  return config.is_object() && config.contains("derived") && config.contains("arch") &&
-         config.contains("batch-size") && config.contains("seed");
-}
-
-StartPoint plan_start(const std::vector<OptionLayer>& given, int world) {
+StartPoint plan_start(const std::vector<experiment::OptionLayer>& given, int world) {
   StartPoint start;
   start.config = effective_config(given, world);
   if (start.config.resume_from.empty()) return start;
@@ -157,16 +153,16 @@ StartPoint plan_start(const std::vector<OptionLayer>& given, int world) {
          "start a new run from its weights with --load-from",
          path);
   }
-  if (!is_training_config(checkpoint.config)) {
-    std::vector<OptionLayer> layers = {options_of_foreign(checkpoint, path)};
+  if (!experiment::is_training_config(checkpoint.config)) {
+    std::vector<experiment::OptionLayer> layers = {options_of_foreign(checkpoint, path)};
     layers.insert(layers.end(), given.begin(), given.end());
     start.config = effective_config(layers, world);
     start.adopted = std::move(loaded);
     return start;
   }
   start.resumed = std::move(loaded);
-  std::vector<OptionLayer> layers = {trained_with(*start.resumed)};
-  const Config before = effective_config(layers);
+  std::vector<experiment::OptionLayer> layers = {trained_with(*start.resumed)};
+  const experiment::Config before = effective_config(layers);
   layers.insert(layers.end(), given.begin(), given.end());
   start.config = effective_config(layers, world);
   start.differences = compare_configs(before, start.config);
@@ -176,14 +172,15 @@ StartPoint plan_start(const std::vector<OptionLayer>& given, int world) {
 }
 
 void settle_other_checkpoints(StartPoint& start) {
-  Config& config = start.config;
+  experiment::Config& config = start.config;
   const bool head = config.mode == "head";
   if (!head && config.mode != "distill") return;
   std::string& reference = head ? config.backbone : config.teacher;
-  OtherCheckpoint wanted;
+  experiment::OtherCheckpoint wanted;
   wanted.option = head ? "backbone" : "teacher";
   wanted.reference = reference;
-  wanted.roots = roots_of(config.search_path, start.resumed ? start.resumed->path : fs::path());
+  wanted.roots =
+      experiment::roots_of(config.search_path, start.resumed ? start.resumed->path : fs::path());
   if (start.resumed) {
     const Json& stored = start.resumed->checkpoint.config;
     const auto text = [](const Json& json, const std::string& key) {
@@ -192,15 +189,17 @@ void settle_other_checkpoints(StartPoint& start) {
     wanted.hint = text(stored.at("derived"), wanted.option + "-path");
     if (!config.allow_config_change) wanted.uuid = Uuid::parse(text(stored, wanted.option));
   }
-  const store::LoadedCheckpoint other = open_other(wanted);
+  const store::LoadedCheckpoint other = experiment::open_other(wanted);
   try {
     if (head) {
-      config.arch = agreed_arch(other.checkpoint, config.arch, "arch");
-      if (config.image_size == 0 && is_training_config(other.checkpoint.config)) {
-        config.image_size = data_facts_from(other.checkpoint.config.at("derived")).image_size;
+      config.arch = experiment::agreed_arch(other.checkpoint, config.arch, "arch");
+      if (config.image_size == 0 && experiment::is_training_config(other.checkpoint.config)) {
+        config.image_size =
+            experiment::data_facts_from(other.checkpoint.config.at("derived")).image_size;
       }
     } else {
-      config.teacher_arch = agreed_arch(other.checkpoint, config.teacher_arch, "teacher-arch");
+      config.teacher_arch =
+          experiment::agreed_arch(other.checkpoint, config.teacher_arch, "teacher-arch");
     }
   } catch (const Error& error) {
     throw error.at(other.path.string());
@@ -242,7 +241,8 @@ OpenedRun open_run(const StartPoint& start) {
   return opened;
 }
 
-void write_config(const store::RunDirectory& run, const Config& config, std::uint64_t update) {
+void write_config(const store::RunDirectory& run, const experiment::Config& config,
+                  std::uint64_t update) {
   const fs::path path = run.file("config.toml");
   const std::string text = fmt::format("# train --config {}\n\n{}", path.string(), to_toml(config));
   if (fs::exists(path)) {
@@ -252,7 +252,7 @@ void write_config(const store::RunDirectory& run, const Config& config, std::uin
   write_text(path, text);
 }
 
-LoadedWeights load_weights(const Config& config, const engine::Network& network,
+LoadedWeights load_weights(const experiment::Config& config, const engine::Network& network,
                            const engine::Weights& weights) {
   const std::string path = store::resolve(config.load_from, store::DirectoryMeans::kLast).string();
   const store::LoadedCheckpoint loaded = store::open_checkpoint(path);

@@ -5,7 +5,7 @@
 #include "ckpt/store/run_directory.h"
 #include "engine/models/network.h"
 #include "engine/torch_bridge/load_state.h"
-#include "train/config.h"
+#include "experiment/config.h"
 
 #include <optional>
 #include <string>
@@ -15,11 +15,12 @@ namespace reprise::train {
 
 // What the options come to, given what they say to start from.
 struct StartPoint {
-  Config config;
+  experiment::Config config;
   // Of --resume-from: one of these, by whether train wrote it.
   std::optional<store::LoadedCheckpoint> resumed;
   std::optional<store::LoadedCheckpoint> adopted;
-  std::vector<ConfigDifference> differences;  // from what the checkpoint was trained with
+  std::vector<experiment::ConfigDifference>
+      differences;  // from what the checkpoint was trained with
 };
 
 // Resolves the options over those of the checkpoint that is resumed, for `world` processes. Reads
@@ -27,15 +28,12 @@ struct StartPoint {
 // checkpoint that cannot be resumed (naming --load-from), or an option that would change the bits
 // (naming
 // --allow-config-change).
-StartPoint plan_start(const std::vector<OptionLayer>& given, int world);
+StartPoint plan_start(const std::vector<experiment::OptionLayer>& given, int world);
 
 // Opens what --backbone or --teacher names, and settles in `start.config` what follows from it: its
 // path, the architecture and, where nobody says another, the image size of a backbone.
 // Errors: those of open_other() and agreed_arch().
 void settle_other_checkpoints(StartPoint& start);
-
-// Whether a checkpoint's `config` is one that train wrote.
-bool is_training_config(const Json& config);
 
 // The run directory, locked for this process. Of a new run: made. Of a resumed one: its own,
 // with logs cut back to the checkpoint's update and later saves set aside in superseded/; or,
@@ -50,7 +48,8 @@ struct OpenedRun {
 OpenedRun open_run(const StartPoint& start);
 
 // Writes config.toml; one of other content that was there is kept as config-before-<update>.toml.
-void write_config(const store::RunDirectory& run, const Config& config, std::uint64_t update);
+void write_config(const store::RunDirectory& run, const experiment::Config& config,
+                  std::uint64_t update);
 
 // The weights of --load-from, in `weights`.
 struct LoadedWeights {
@@ -60,7 +59,7 @@ struct LoadedWeights {
 };
 // Errors: those of loading; kMismatch for a part that the checkpoint does not have, or, when
 // strict, for names and shapes that do not fit.
-LoadedWeights load_weights(const Config& config, const engine::Network& network,
+LoadedWeights load_weights(const experiment::Config& config, const engine::Network& network,
                            const engine::Weights& weights);
 
 }  // namespace reprise::train

@@ -1,17 +1,18 @@
 #include "train/supervised_mode.h"
 
 #include "engine/tasks/supervised.h"
+#include "experiment/measure.h"
+#include "experiment/other_checkpoint.h"
 #include "train/learner.h"
-#include "train/measure.h"
 
 #include <utility>
 
 namespace reprise::train {
 
-SupervisedMode::SupervisedMode(const Config& config, const DataFacts& facts)
+SupervisedMode::SupervisedMode(const experiment::Config& config, const experiment::DataFacts& facts)
     : SupervisedMode(config, facts, make_network(config, facts)) {}
 
-SupervisedMode::SupervisedMode(const Config& config, const DataFacts& facts,
+SupervisedMode::SupervisedMode(const experiment::Config& config, const experiment::DataFacts& facts,
                                std::unique_ptr<const engine::Network> network)
     : config_(config),
       facts_(facts),
@@ -47,21 +48,21 @@ void SupervisedMode::describe(const Learner& learner, Checkpoint& checkpoint) co
 }
 
 void SupervisedMode::restore(const Learner& learner, const Checkpoint& checkpoint) {
-  engine::load_state(network_state(checkpoint), learner.weights.named(), true);
+  engine::load_state(experiment::network_state(checkpoint), learner.weights.named(), true);
 }
 
 engine::Metrics SupervisedMode::measure(const Learner& learner,
                                         const EvaluationParts& parts) const {
-  const Measurement measurement{*network_,
-                                objective_,
-                                *parts.data.validation,
-                                facts_,
-                                static_cast<std::uint64_t>(config_.eval_batch_size),
-                                static_cast<unsigned>(config_.workers),
-                                parts.pool,
-                                parts.communicator,
-                                parts.io};
-  return train::measure(measurement, learner.weights, learner.ema ? &*learner.ema : nullptr);
+  const experiment::Measurement measurement{*network_,
+                                            objective_,
+                                            *parts.data.validation,
+                                            facts_,
+                                            static_cast<std::uint64_t>(config_.eval_batch_size),
+                                            static_cast<unsigned>(config_.workers),
+                                            parts.pool,
+                                            parts.communicator,
+                                            parts.io};
+  return experiment::measure(measurement, learner.weights, learner.ema ? &*learner.ema : nullptr);
 }
 
 std::string SupervisedMode::usual_major_metric() const {

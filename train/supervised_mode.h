@@ -10,7 +10,7 @@ namespace reprise::train {
 // See Mode. The whole network learns.
 class SupervisedMode : public Mode {
  public:
-  SupervisedMode(const Config& config, const DataFacts& facts);
+  SupervisedMode(const experiment::Config& config, const experiment::DataFacts& facts);
 
   const engine::Network& network() const override { return *network_; }
   std::shared_ptr<const engine::Layout> layout() const override { return network_->layout(); }
@@ -28,11 +28,11 @@ class SupervisedMode : public Mode {
 
  protected:
   // For modes that are supervised learning of something else.
-  SupervisedMode(const Config& config, const DataFacts& facts,
+  SupervisedMode(const experiment::Config& config, const experiment::DataFacts& facts,
                  std::unique_ptr<const engine::Network> network);
 
-  const Config& config_;
-  const DataFacts& facts_;
+  const experiment::Config& config_;
+  const experiment::DataFacts& facts_;
   std::unique_ptr<const engine::Network> network_;
   engine::Objective objective_;
   MultiScale scale_;

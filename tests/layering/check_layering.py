@@ -32,11 +32,12 @@ ROOMS = {
     "engine/random": ["ckpt/base"],
     "engine/data": ["engine/random", "ckpt/state"],
     "engine": ["engine/data", "ckpt/store", "repro/ledger", "repro/snapshot"],
-    "train": ["engine", "repro/tensorboard"],
-    # Evaluation offline is evaluation as training does it, read from the same configuration.
-    "eval": ["train"],
+    # Evaluation offline is evaluation as training does it, from the same configuration.
+    "experiment": ["engine"],
+    "train": ["experiment", "repro/tensorboard"],
+    "eval": ["experiment"],
 }
-TORCH_ROOMS = {"engine", "train", "eval"}
+TORCH_ROOMS = {"engine", "experiment", "train", "eval"}
 # May use every room and every library: nothing is built on top of them.
 FREE = {"tests", "bench"}
 # Folders without rooms.

@@ -189,6 +189,51 @@ TEST_F(Modes, DistillationOfOutputsAndOfMapsIsExactAndNamesItsTeacher) {
   }
 }
 
+TEST_F(Modes, AHeadAloneTeachesOnItsBackbone) {
+  // Its checkpoint alone, so that the backbone has to be looked for.
+  const std::string lonely = *scratch_ / "teacher-head";
+  fs::create_directories(lonely);
+  const fs::path file = fs::path(lonely) / last_checkpoint(head_).filename();
+  fs::copy(last_checkpoint(head_), file, fs::copy_options::overwrite_existing);
+  const std::string moved = *scratch_ / "moved-teacher";
+  fs::rename(dino_, moved);
+  const Arguments student =
+      kDigits + Arguments{"--mode", "distill",  "--arch", "resnet18",  "--image-size",
+                          "16",     "--epochs", "1",      "--teacher", file.string()};
+  expect(student + Arguments{"--search-path", lonely, "--work-dir", *scratch_ / "none"}, 10,
+         "no checkpoint with this UUID");
+  EXPECT_FALSE(fs::exists(*scratch_ / "none"));
+  for (const std::string what : {"logit", "dense"}) {
+    const std::string run = run_of("runs/of-head/" + what,
+                                   student + Arguments{"--distill", what, "--search-path", moved});
+    const Checkpoint checkpoint = store::load(last_checkpoint(run).string());
+    ASSERT_EQ(checkpoint.parents.size(), 1U);
+    EXPECT_EQ(checkpoint.parents[0].uuid, store::load(file.string()).uuid);
+  }
+  fs::rename(moved, dino_);
+}
+
+TEST_F(Modes, AMovedBackboneIsNoDifferenceOfRuns) {
+  const std::string moved = *scratch_ / "moved-backbone";
+  fs::rename(dino_, moved);
+  const std::string run =
+      run_of("runs/head/moved", kHead + Arguments{"--backbone", moved + "/<last>"});
+  fs::rename(moved, dino_);
+  const auto predicate = [](const std::string& of) {
+    return parse_json(read_file(fs::path(of) / "fingerprint.json")).at("predicate");
+  };
+  const auto configuration = [&](const std::string& of) {
+    Json options = predicate(of).at("buildDefinition").at("externalParameters").at("configuration");
+    options.erase("work-dir");
+    return options;
+  };
+  EXPECT_EQ(configuration(run).at("backbone"), store::load(backbone_).uuid.text());
+  EXPECT_EQ(configuration(run), configuration(head_));
+  EXPECT_THAT(
+      predicate(run).at("runDetails").at("reprise_records").at(0).at("backbone-path").dump(),
+      HasSubstr("moved-backbone"));
+}
+
 TEST_F(Modes, WhatDoesNotFitIsRefusedWithTheNextAct) {
   expect(kDigits + Arguments{"--mode", "head"}, 2, "give --backbone CKPT");
   expect(kHead + Arguments{"--backbone", "6f1b4f9e-0000-4000-8000-000000000001"}, 10,

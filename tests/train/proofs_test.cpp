@@ -121,7 +121,7 @@ TEST_F(Proofs, StoppedByATermSignalInTheMiddleOfAnEpochAndResumed) {
 TEST_F(Proofs, KilledWhileSavingBesideTrainingAndResumed) {
   const std::string run = *scratch_ / "killed";
   const Outcome killed = train_and_signal(
-      *scratch_, kViT + Arguments{"--work-dir", run, "--save-every-updates", "2"}, run, 7, SIGKILL);
+      *scratch_, kViT + Arguments{"--work-dir", run, "--save-every-updates", "2"}, run, 5, SIGKILL);
   EXPECT_EQ(killed.code, 128 + SIGKILL);
   const Outcome resumed =
       train(*scratch_, {"--resume-from", run, "-q", "--save-every-updates", "0"});

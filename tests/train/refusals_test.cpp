@@ -182,9 +182,26 @@ TEST_F(Refusals, FullDiskEndsTheRunAndLeavesNoHalfCheckpoint) {
   EXPECT_TRUE(fs::is_empty(fs::path(run) / "checkpoints"));
 }
 
-TEST_F(Refusals, BatchLargerThanTheData) {
-  expect(kTiny + Arguments{"--batch-size", "32", "--work-dir", *scratch_ / "large"}, 2,
-         "lower the batch size");
+// What can be known before the first update is said before there is a run directory.
+TEST_F(Refusals, ARunThatCannotBeginLeavesNoDirectory) {
+  const Arguments none = {"--work-dir", *scratch_ / "none"};
+  expect(kTiny + none + words("--batch-size 32"), 2, "lower the batch size");
+  expect(kTiny + none + words("--accumulate 3"), 2, "lower the batch size");
+  expect(kTiny + none + words("--warmup-epochs 1"), 2, "lower --warmup-epochs");
+  expect(kTiny + none + words("--schedule one-cycle --warmup-epochs 0.5"), 2, "has its own rise");
+  expect(kTiny + none + words("--patch-size 5"), 2, "patch");
+  expect(kTiny + none + words("--requeue"), 2, "Slurm");
+  expect(kTiny + none + words("--load-from nowhere"), 10, "nowhere");
+  expect(kTiny + none + words("--val-data nowhere"), 10, "nowhere");
+  // A batch that does not divide what the checkpoint has seen of its epoch.
+  const std::string half = *scratch_ / "half";
+  const Outcome stopped =
+      train(*scratch_, kTiny + words("--epochs 2 --max-updates 1 --work-dir " + half));
+  ASSERT_EQ(stopped.code, 0) << stopped.err;
+  expect(
+      none + words("--allow-config-change --max-updates 0 --batch-size 16 --resume-from " + half),
+      15, "batches of 16 cannot go on from there");
+  EXPECT_FALSE(fs::exists(*scratch_ / "none"));
 }
 
 TEST_F(Refusals, DivergingLossStopsBeforeTheFirstBadUpdate) {

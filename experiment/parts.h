@@ -7,12 +7,12 @@
 #include "engine/optim/optimizer.h"
 #include "engine/schedules/schedule.h"
 #include "engine/tasks/objective.h"
-#include "train/config.h"
-#include "train/data_facts.h"
+#include "experiment/config.h"
+#include "experiment/data_facts.h"
 
 #include <memory>
 
-namespace reprise::train {
+namespace reprise::experiment {
 
 struct DataSets {
   std::shared_ptr<const engine::Dataset> train;
@@ -42,4 +42,4 @@ engine::OptimizerOptions optimizer_options(const Config& config);
 engine::Schedule make_schedule(const Config& config, std::uint64_t updates_per_epoch);
 engine::Schedule make_decay_schedule(const Config& config, std::uint64_t updates_per_epoch);
 
-}  // namespace reprise::train
+}  // namespace reprise::experiment

@@ -1,5 +1,5 @@
 #include "ckpt/base/error.h"
-#include "train/option_table.h"
+#include "experiment/option_table.h"
 
 #include <fmt/ranges.h>
 
@@ -8,7 +8,7 @@
 #include <random>
 #include <tuple>
 
-namespace reprise::train {
+namespace reprise::experiment {
 namespace {
 
 // Two options of which one source may give only one. A later source that gives either replaces
@@ -219,4 +219,4 @@ Config effective_config(const std::vector<OptionLayer>& layers, int world) {
   return config;
 }
 
-}  // namespace reprise::train
+}  // namespace reprise::experiment

@@ -1,9 +1,9 @@
-#include "train/config.h"
+#include "experiment/config.h"
 
 #include "ckpt/base/error.h"
 #include "ckpt/base/file.h"
+#include "experiment/option_table.h"
 #include "repro/fingerprint/difference.h"
-#include "train/option_table.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,7 +11,7 @@
 
 #include <set>
 
-namespace reprise::train {
+namespace reprise::experiment {
 namespace {
 
 using ::testing::HasSubstr;
@@ -216,4 +216,4 @@ TEST(Options, WithoutEffectAreUnlikelyCauses) {
 }
 
 }  // namespace
-}  // namespace reprise::train
+}  // namespace reprise::experiment

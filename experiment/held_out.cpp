@@ -1,4 +1,4 @@
-#include "train/held_out.h"
+#include "experiment/held_out.h"
 
 #include "ckpt/base/error.h"
 #include "engine/random/stream.h"
@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace reprise::train {
+namespace reprise::experiment {
 namespace {
 
 // Some samples of another set, in ascending order.
@@ -65,4 +65,4 @@ HeldOut hold_out(std::shared_ptr<const engine::Dataset> whole, double share, std
           std::make_shared<Part>(whole, std::move(validation))};
 }
 
-}  // namespace reprise::train
+}  // namespace reprise::experiment

@@ -5,11 +5,11 @@
 #include "engine/evaluate/evaluate.h"
 #include "engine/evaluate/features.h"
 #include "engine/evaluate/linear.h"
-#include "train/data_facts.h"
+#include "experiment/data_facts.h"
 
 #include <optional>
 
-namespace reprise::train {
+namespace reprise::experiment {
 
 struct Measurement {
   const engine::Network& network;
@@ -49,4 +49,4 @@ struct FeatureMeasurement {
 // measure().
 engine::Metrics measure_features(const FeatureMeasurement& what, const engine::Weights& weights);
 
-}  // namespace reprise::train
+}  // namespace reprise::experiment

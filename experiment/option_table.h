@@ -2,12 +2,12 @@
 // its help, the printed configuration, and the comparison when a run is resumed.
 #pragma once
 
-#include "train/config.h"
+#include "experiment/config.h"
 
 #include <limits>
 #include <span>
 
-namespace reprise::train {
+namespace reprise::experiment {
 
 // What giving an option another value does to a run that is resumed.
 enum class Effect : std::uint8_t {
@@ -68,4 +68,4 @@ void refuse_options_of_other_modes(const Config& config);
 // not refused here. Errors: kUsage.
 void resolve(Config& config, int world = 1);
 
-}  // namespace reprise::train
+}  // namespace reprise::experiment

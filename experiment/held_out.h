@@ -5,7 +5,7 @@
 
 #include <memory>
 
-namespace reprise::train {
+namespace reprise::experiment {
 
 struct HeldOut {
   std::shared_ptr<const engine::Dataset> train, validation;
@@ -17,4 +17,4 @@ struct HeldOut {
 // Errors: kUsage when one part would be empty.
 HeldOut hold_out(std::shared_ptr<const engine::Dataset> whole, double share, std::uint64_t seed);
 
-}  // namespace reprise::train
+}  // namespace reprise::experiment

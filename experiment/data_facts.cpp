@@ -1,10 +1,10 @@
-#include "train/data_facts.h"
+#include "experiment/data_facts.h"
 
 #include "ckpt/base/error.h"
 
 #include <cmath>
 
-namespace reprise::train {
+namespace reprise::experiment {
 namespace {
 
 constexpr std::string_view kPlace = "configuration of the checkpoint: derived";
@@ -82,4 +82,4 @@ DataFacts data_facts_from(const Json& json) {
   return facts;
 }
 
-}  // namespace reprise::train
+}  // namespace reprise::experiment

@@ -1,12 +1,12 @@
-#include "train/experiment.h"
+#include "experiment/parts.h"
 
 #include "ckpt/base/error.h"
 #include "engine/data/open.h"
-#include "train/held_out.h"
+#include "experiment/held_out.h"
 
 #include <algorithm>
 
-namespace reprise::train {
+namespace reprise::experiment {
 namespace {
 
 engine::OpenOptions open_options(const Config& config) {
@@ -177,4 +177,4 @@ engine::Schedule make_decay_schedule(const Config& config, std::uint64_t updates
   return engine::Schedule(options);
 }
 
-}  // namespace reprise::train
+}  // namespace reprise::experiment

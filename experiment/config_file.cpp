@@ -2,11 +2,11 @@
 #include "ckpt/base/error.h"
 #include "ckpt/base/file.h"
 #include "ckpt/base/nearest_name.h"
-#include "train/option_table.h"
+#include "experiment/option_table.h"
 
 #include <toml++/toml.h>
 
-namespace reprise::train {
+namespace reprise::experiment {
 namespace {
 
 OptionValue scalar(const toml::node& node, std::string_view place, std::string_view key) {
@@ -45,4 +45,4 @@ OptionLayer read_config_file(const std::string& path) {
   return layer;
 }
 
-}  // namespace reprise::train
+}  // namespace reprise::experiment

@@ -1,15 +1,15 @@
-#include "train/config.h"
+#include "experiment/config.h"
 
 #include "ckpt/base/error.h"
 #include "ckpt/base/nearest_name.h"
-#include "train/option_table.h"
+#include "experiment/option_table.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <cmath>
 
-namespace reprise::train {
+namespace reprise::experiment {
 namespace {
 
 std::string kind_of(const OptionValue& value) {
@@ -184,6 +184,11 @@ StoredConfig from_json(const Json& json, std::string origin) {
   return stored;
 }
 
+bool is_training_config(const Json& config) {
+  return config.is_object() && config.contains("derived") && config.contains("arch") &&
+         config.contains("batch-size") && config.contains("seed");
+}
+
 std::vector<ConfigDifference> compare_configs(const Config& before, const Config& after) {
   std::vector<ConfigDifference> differences;
   const bool constant = before.schedule == "constant" && after.schedule == "constant";
@@ -198,4 +203,4 @@ std::vector<ConfigDifference> compare_configs(const Config& before, const Config
   return differences;
 }
 
-}  // namespace reprise::train
+}  // namespace reprise::experiment

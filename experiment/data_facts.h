@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-namespace reprise::train {
+namespace reprise::experiment {
 
 // A value.
 struct DataFacts {
@@ -36,4 +36,4 @@ Json to_json(const DataFacts& facts);
 // Errors: kCorrupt naming the key, for facts of a file that somebody changed.
 DataFacts data_facts_from(const Json& json);
 
-}  // namespace reprise::train
+}  // namespace reprise::experiment

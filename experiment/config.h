@@ -11,7 +11,7 @@
 #include <variant>
 #include <vector>
 
-namespace reprise::train {
+namespace reprise::experiment {
 
 // The effective configuration. A value. What each field means to a user stands beside its name
 // in the option table (option_table.cpp); a field without an entry there does not exist for
@@ -187,6 +187,9 @@ struct StoredConfig {
 };
 StoredConfig from_json(const Json& json, std::string origin);
 
+// Whether a checkpoint's `config` is one that train wrote.
+bool is_training_config(const Json& config);
+
 // One option that two configurations hold different values for.
 struct ConfigDifference {
   std::string key;
@@ -197,4 +200,4 @@ struct ConfigDifference {
 // and which directory it writes are left out: they are not part of what it computes.
 std::vector<ConfigDifference> compare_configs(const Config& before, const Config& after);
 
-}  // namespace reprise::train
+}  // namespace reprise::experiment

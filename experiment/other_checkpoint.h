@@ -3,7 +3,7 @@
 
 #include "ckpt/store/load.h"
 #include "engine/models/network.h"
-#include "train/config.h"
+#include "experiment/config.h"
 
 #include <filesystem>
 #include <memory>
@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-namespace reprise::train {
+namespace reprise::experiment {
 
 // What is said of such a checkpoint.
 struct OtherCheckpoint {
@@ -32,6 +32,10 @@ store::LoadedCheckpoint open_other(const OtherCheckpoint& wanted);
 std::vector<std::filesystem::path> roots_of(const std::string& search_path,
                                             const std::filesystem::path& checkpoint = {});
 
+// Backbone and head of a supervised checkpoint, or a model, under the network's names.
+// Errors: kMismatch when it holds neither, or its backbone is in another file.
+StateDict network_state(const Checkpoint& checkpoint);
+
 // The backbone in a checkpoint of any type, under the bare names of its architecture. `take`:
 // whose, as --backbone-take; empty: a dino checkpoint's teacher. `head`: names to leave out.
 // Errors: kMismatch when it holds none.
@@ -50,9 +54,24 @@ struct FrozenNetwork {
 FrozenNetwork frozen_network(const store::LoadedCheckpoint& loaded, const std::string& arch,
                              const std::string& take, bool with_head, c10::Device device);
 
+// Whether a checkpoint holds a head and leaves its backbone to another one.
+bool is_head_alone(const Checkpoint& checkpoint);
+
+// The checkpoint that holds the backbone of `head`: `reference`, or where it is empty the UUID that
+// the head names, looked for where it was, near the head and below `search_path`. Errors: those of
+// open_other().
+store::LoadedCheckpoint backbone_of(const store::LoadedCheckpoint& head,
+                                    const std::string& reference, const std::string& search_path);
+
+// A head alone on its backbone; the weights are the head's. `arch`, `take`: of the backbone, as for
+// frozen_network(). Errors: as there.
+FrozenNetwork frozen_head(const store::LoadedCheckpoint& head,
+                          const store::LoadedCheckpoint& backbone, const std::string& arch,
+                          const std::string& take, c10::Device device);
+
 // The architecture that a checkpoint and an option agree on. Errors: kMismatch; kUsage naming
 // `option` when neither says one.
 std::string agreed_arch(const Checkpoint& checkpoint, const std::string& arch,
                         std::string_view option);
 
-}  // namespace reprise::train
+}  // namespace reprise::experiment

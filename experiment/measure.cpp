@@ -1,10 +1,10 @@
-#include "train/measure.h"
+#include "experiment/measure.h"
 
 #include "ckpt/base/progress.h"
 #include "engine/data/derived.h"
-#include "train/experiment.h"
+#include "experiment/parts.h"
 
-namespace reprise::train {
+namespace reprise::experiment {
 
 engine::Metrics measure(const Measurement& what, const engine::Weights& weights,
                         const engine::Weights* ema) {
@@ -55,4 +55,4 @@ engine::Metrics measure_features(const FeatureMeasurement& what, const engine::W
   return metrics;
 }
 
-}  // namespace reprise::train
+}  // namespace reprise::experiment

@@ -1,23 +1,24 @@
-#include "train/other_checkpoint.h"
+#include "experiment/other_checkpoint.h"
 
 #include "ckpt/base/error.h"
 #include "ckpt/store/find_checkpoint.h"
 #include "ckpt/store/reference.h"
 #include "ckpt/store/take.h"
+#include "engine/models/frozen_backbone.h"
 #include "engine/torch_bridge/load_state.h"
-#include "train/learner.h"
 
 #include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 
-namespace reprise::train {
+namespace reprise::experiment {
 namespace {
 
 namespace fs = std::filesystem;
 
 constexpr std::string_view kBackbone = "backbone.";
+constexpr std::int64_t kMostOutputs = 1 << 20;  // bounds what a file can make us allocate
 
 std::optional<store::LoadedCheckpoint> open_hint(const std::string& hint, const Uuid& uuid) {
   std::error_code failure;
@@ -52,8 +53,7 @@ engine::NetworkOptions options_for(const std::string& arch, const StateDict& sta
   const std::string first = vit ? "patch_embed.proj.weight" : "conv1.weight";
   options.channels = size_of(state, first, 1, options.channels);
   options.outputs = size_of(state, vit ? "head.weight" : "fc.weight", 0, 0);
-  constexpr std::int64_t kMost = 1 << 20;
-  if (options.channels < 1 || options.channels > 3 || options.outputs > kMost) {
+  if (options.channels < 1 || options.channels > 3 || options.outputs > kMostOutputs) {
     fail(Code::kMismatch,
          "takes images of {} channels and has {} outputs: no network of this suite",
          options.channels, options.outputs);
@@ -61,7 +61,7 @@ engine::NetworkOptions options_for(const std::string& arch, const StateDict& sta
   if (!vit) return options;
   options.patch_size = std::clamp<std::int64_t>(size_of(state, first, 2, 16), 1, 512);
   const std::int64_t places =
-      std::clamp<std::int64_t>(size_of(state, "pos_embed", 1, 197), 2, kMost);
+      std::clamp<std::int64_t>(size_of(state, "pos_embed", 1, 197), 2, kMostOutputs);
   options.image_size =
       std::llround(std::sqrt(static_cast<double>(places - 1))) * options.patch_size;
   return options;
@@ -113,6 +113,23 @@ std::vector<fs::path> roots_of(const std::string& search_path, const fs::path& c
   return roots;
 }
 
+StateDict network_state(const Checkpoint& checkpoint) {
+  if (checkpoint.type == CheckpointType::kModel) return checkpoint.model;
+  if (checkpoint.type != CheckpointType::kSupervised) {
+    fail(Code::kMismatch,
+         "a {} checkpoint holds no network with a head; take its backbone with "
+         "--load-from and --take teacher",
+         to_string(checkpoint.type));
+  }
+  if (checkpoint.backbone.empty()) {
+    fail(Code::kMismatch, "holds a head alone; its backbone is in checkpoint {}",
+         checkpoint.uuid_backbone ? checkpoint.uuid_backbone->text() : "unknown");
+  }
+  StateDict state = checkpoint.backbone;
+  for (const auto& [name, tensor] : checkpoint.head) state.append(name, tensor);
+  return state;
+}
+
 StateDict backbone_state(const Checkpoint& checkpoint, const std::string& take,
                          std::string_view head) {
   const bool model = checkpoint.type == CheckpointType::kModel;
@@ -162,4 +179,49 @@ FrozenNetwork frozen_network(const store::LoadedCheckpoint& loaded, const std::s
   }
 }
 
-}  // namespace reprise::train
+bool is_head_alone(const Checkpoint& checkpoint) {
+  return checkpoint.type == CheckpointType::kSupervised && checkpoint.backbone.empty();
+}
+
+store::LoadedCheckpoint backbone_of(const store::LoadedCheckpoint& head,
+                                    const std::string& reference, const std::string& search_path) {
+  OtherCheckpoint wanted;
+  wanted.option = "backbone";
+  wanted.reference = reference;
+  wanted.uuid = head.checkpoint.uuid_backbone;
+  const Json& config = head.checkpoint.config;
+  if (is_training_config(config)) {
+    const Json& derived = config.at("derived");
+    if (derived.contains("backbone-path") && derived.at("backbone-path").is_string()) {
+      wanted.hint = derived.at("backbone-path").get<std::string>();
+    }
+  }
+  wanted.roots = roots_of(search_path, head.path);
+  return open_other(wanted);
+}
+
+FrozenNetwork frozen_head(const store::LoadedCheckpoint& head,
+                          const store::LoadedCheckpoint& backbone, const std::string& arch,
+                          const std::string& take, c10::Device device) {
+  const FrozenNetwork below =
+      frozen_network(backbone, agreed_arch(backbone.checkpoint, arch, "arch"), take, false, device);
+  try {
+    const StateDict& state = head.checkpoint.head;
+    const std::string bias = std::string(below.network->head_prefix()) + "bias";
+    FrozenNetwork joined;
+    const std::int64_t outputs = size_of(state, bias, 0, 0);
+    if (outputs < 1 || outputs > kMostOutputs) {
+      fail(Code::kMismatch, "holds no head of a {}: {} has {} elements",
+           below.network->options().arch, bias, outputs);
+    }
+    joined.network = engine::on_frozen_backbone(below.network, below.weights, outputs);
+    auto weights = std::make_shared<engine::Weights>(joined.network->layout(), device);
+    engine::load_state(state, weights->named(), true, joined.network->adapt());
+    joined.weights = std::move(weights);
+    return joined;
+  } catch (const Error& error) {
+    throw error.at(head.path.string());
+  }
+}
+
+}  // namespace reprise::experiment

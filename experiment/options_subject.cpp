@@ -1,0 +1,116 @@
+#include "experiment/option_groups.h"
+
+namespace reprise::experiment::options {
+namespace {
+
+using C = Config;
+using E = Effect;
+
+// Those that learn from labels or numbers of the data.
+const std::vector<std::string> kLabels = {"supervised", "head", "distill"};
+
+}  // namespace
+
+OptionGroup what_to_train() {
+  return {
+      "what to train",
+      {
+          {.key = "mode",
+           .field = &C::mode,
+           .help = "what is learnt from",
+           .effect = E::kBits,
+           .placeholder = "MODE",
+           .choices = {"supervised", "dino", "head", "distill"}},
+          {.key = "arch",
+           .field = &C::arch,
+           .help = "the network; --list arch says more; auto: resnet18, or that of --backbone",
+           .effect = E::kBits,
+           .placeholder = "ARCH",
+           .choices = {"auto", "resnet18", "resnet50", "resnet18_cifar", "vit_tiny", "vit_small",
+                       "vit_base"}},
+          {.key = "image-size",
+           .field = &C::image_size,
+           .help = "side of the square image the network sees; 0: that of the data",
+           .effect = E::kBits,
+           .placeholder = "PIXELS",
+           .high = 4096},
+          {.key = "patch-size",
+           .field = &C::patch_size,
+           .help = "side of a ViT's patches; 0: 16, or an eighth of an image up to 64",
+           .effect = E::kBits,
+           .placeholder = "PIXELS",
+           .high = 512},
+          {.key = "multi-scale-min",
+           .field = &C::multi_scale_min,
+           .help = "smallest side of training images, drawn for each update; 0: image-size",
+           .effect = E::kBits,
+           .placeholder = "PIXELS",
+           .high = 4096,
+           .modes = kLabels},
+          {.key = "multi-scale-max",
+           .field = &C::multi_scale_max,
+           .help = "largest one; steps are those of a ViT's patches, else 8 pixels; 0: image-size",
+           .effect = E::kBits,
+           .placeholder = "PIXELS",
+           .high = 4096,
+           .modes = kLabels},
+          {.key = "dropout",
+           .field = &C::dropout,
+           .help = "share of activations dropped in a ViT",
+           .effect = E::kBits,
+           .placeholder = "P",
+           .high = 0.99},
+          {.key = "drop-path",
+           .field = &C::drop_path,
+           .help = "share of residual branches dropped, growing with depth up to this",
+           .effect = E::kBits,
+           .placeholder = "P",
+           .high = 0.99},
+          {.key = "data",
+           .field = &C::data,
+           .help =
+               "a built-in set, a folder, a CSV index, IDX or CIFAR files; --list data says more",
+           .effect = E::kBits,
+           .placeholder = "DATA"},
+          {.key = "val-data",
+           .field = &C::val_data,
+           .help = "what to evaluate on; empty: the validation half of --data",
+           .placeholder = "DATA"},
+          {.key = "val-split",
+           .field = &C::val_split,
+           .help = "hold this share of --data out for evaluation, drawn by the seed",
+           .effect = E::kBits,
+           .placeholder = "SHARE",
+           .high = 0.9},
+          {.key = "max-samples",
+           .field = &C::max_samples,
+           .help = "train on so many samples, spread over the set; 0: all",
+           .effect = E::kBits,
+           .placeholder = "N"},
+          {.key = "augment",
+           .field = &C::augment,
+           .help = "random changes of training images",
+           .effect = E::kBits,
+           .placeholder = "KIND",
+           .choices = {"usual", "none"}},
+          {.key = "skip-bad",
+           .field = &C::skip_bad,
+           .help = "leave out images that do not decode, naming and counting them; otherwise the "
+                   "first one stops the run",
+           .effect = E::kBits},
+          {.key = "cache", .field = &C::cache, .help = "keep decoded images in memory"},
+          {.key = "workers",
+           .field = &C::workers,
+           .help = "threads that load images; 0: between updates",
+           .placeholder = "N",
+           .high = 256},
+          {.key = "prefetch",
+           .field = &C::prefetch,
+           .help = "batches that they load ahead",
+           .placeholder = "N",
+           .low = 1,
+           .high = 64},
+      }};
+}
+
+}  // namespace reprise::experiment::options

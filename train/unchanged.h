@@ -1,0 +1,20 @@
+// Whether what a run resumes from is what it was.
+#pragma once
+
+#include "experiment/data_facts.h"
+#include "train/run_log.h"
+#include "train/start.h"
+
+#include <string>
+
+namespace reprise::train {
+
+// Compares the training data with those that the resumed checkpoint was trained on. Errors:
+// kMismatch for others; with --allow-config-change they are said in `log`, where there is one.
+void refuse_changed_data(const StartPoint& start, const experiment::DataFacts& now, RunLog* log);
+
+// Compares the digest of the restored state with what the ledger recorded after the same update.
+// Errors: kMismatch for another one, but with --allow-config-change.
+void refuse_changed_state(const StartPoint& start, const std::string& state);
+
+}  // namespace reprise::train
