@@ -39,10 +39,13 @@ fs::path directory_of(const fs::path& target) {
 }
 
 // Which machine a temporary file was written on: folders may be shared over a network.
-std::string host_mark() {
-  char name[256] = {};
-  if (gethostname(name, sizeof name - 1) != 0) name[0] = '\0';
-  return Uuid::from_url_name(name).text().substr(0, 8);
+const std::string& host_mark() {
+  static const std::string mark = [] {
+    char name[256] = {};
+    if (gethostname(name, sizeof name - 1) != 0) name[0] = '\0';
+    return Uuid::from_url_name(name).text().substr(0, 8);
+  }();
+  return mark;
 }
 
 fs::path temporary_beside(const fs::path& target) {
@@ -138,19 +141,30 @@ void File::close() {
   }
 }
 
-std::shared_ptr<const MappedFile> MappedFile::open(const fs::path& path) {
-  File file = File::open(path);
-  const std::uint64_t size = file.size();
-  Bytes bytes;
-  if (size > 0) {  // mmap refuses a length of zero
-    void* address = mmap(nullptr, size, PROT_READ, MAP_SHARED, file.descriptor(), 0);
-    if (address == MAP_FAILED) fail_errno(errno, path.string());
-    bytes = {static_cast<const std::byte*>(address), size};
+MappedFile::MappedFile(File file) : file_(std::move(file)) {
+  const std::uint64_t size = file_.size();
+  if (size <= kReadWhole) {
+    whole_.resize(size);
+    file_.read(0, whole_);
+    bytes_ = whole_;
+    return;
   }
-  return std::shared_ptr<const MappedFile>(new MappedFile(std::move(file), bytes));
+  void* address = mmap(nullptr, size, PROT_READ, MAP_SHARED, file_.descriptor(), 0);
+  if (address == MAP_FAILED) fail_errno(errno, path().string());
+  bytes_ = {static_cast<const std::byte*>(address), size};
+}
+
+std::shared_ptr<const MappedFile> MappedFile::open(const fs::path& path) {
+  return std::shared_ptr<const MappedFile>(new MappedFile(File::open(path)));
+}
+
+void MappedFile::read(std::uint64_t offset, MutableBytes out) const {
+  if (is_mapped()) return file_.read(offset, out);
+  std::ranges::copy(bytes_.subspan(offset, out.size()), out.begin());
 }
 
 void MappedFile::release(std::uint64_t offset, std::uint64_t length) const {
+  if (!is_mapped()) return;
   // Whole pages only: a neighbour's bytes on the first or last page may be in use.
   constexpr std::uint64_t kPage = 4096;
   const std::uint64_t first = align_up(offset, kPage);
@@ -160,6 +174,7 @@ void MappedFile::release(std::uint64_t offset, std::uint64_t length) const {
 }
 
 void MappedFile::populate(std::uint64_t offset, std::uint64_t length) const {
+  if (!is_mapped()) return;
   constexpr std::uint64_t kPage = 4096;
   const std::uint64_t first = offset / kPage * kPage;
   void* address = const_cast<std::byte*>(bytes_.data()) + first;
@@ -173,7 +188,7 @@ void MappedFile::populate(std::uint64_t offset, std::uint64_t length) const {
 }
 
 MappedFile::~MappedFile() {
-  if (!bytes_.empty()) munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+  if (is_mapped()) munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
 }
 
 std::string read_text(const fs::path& path, std::uint64_t limit_bytes) {
@@ -207,14 +222,15 @@ File create_beside(const fs::path& target, const fs::path& temporary) {
       retry([&] { return ::open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644); });
   if (fd == -1)
     fail_errno(errno, errno == ENOENT ? directory_of(target).string() : target.string());
-  return {fd, temporary};
+  return {fd, target};
 }
 
 }  // namespace
 
-DurableFile::DurableFile(fs::path target)
-    : target_(std::move(target)),
-      temporary_(temporary_beside(target_)),
+DurableFile::DurableFile(fs::path target, bool is_final)
+    : is_final_(is_final),
+      target_(std::move(target)),
+      temporary_(is_final ? temporary_beside(target_) : target_),
       file_(create_beside(target_, temporary_)) {}
 
 DurableFile::~DurableFile() {
@@ -223,20 +239,22 @@ DurableFile::~DurableFile() {
 
 void DurableFile::publish() {
   rename_into_place(true);
-  sync_directory(directory_of(target_));
+  if (is_final_) sync_directory(directory_of(target_));
 }
-
-void DurableFile::publish_on_the_way() { rename_into_place(true); }
 
 void DurableFile::publish_new() {
   rename_into_place(false);
-  sync_directory(directory_of(target_));
+  if (is_final_) sync_directory(directory_of(target_));
 }
 
 void DurableFile::rename_into_place(bool replace) {
   file_.sync();
+  // Whoever checks it before renaming it on shall see what the disk has.
+  if (!is_final_) posix_fadvise(file_.descriptor(), 0, 0, POSIX_FADV_DONTNEED);
   file_.close();
-  if (!replace) {
+  if (!is_final_) {
+    // It has its name.
+  } else if (!replace) {
     rename_to_free(temporary_, target_);
   } else if (renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, target_.c_str(), 0) == -1) {
     fail_errno(errno, target_.string());

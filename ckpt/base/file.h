@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace reprise {
 
@@ -49,8 +50,11 @@ class File {
 // A file mapped read-only. Immutable and safe to share between threads. If
 // another process truncates the file while it is mapped, touching the lost pages
 // raises SIGBUS: checkpoints are replaced by rename, never rewritten in place.
+// A file of at most kReadWhole bytes is read instead, which costs less than a mapping.
 class MappedFile {
  public:
+  static constexpr std::uint64_t kReadWhole = 64u << 10;
+
   // Errors: kNotFound, kIo; kCorrupt when it is not a regular file.
   static std::shared_ptr<const MappedFile> open(const std::filesystem::path& path);
   ~MappedFile();
@@ -60,6 +64,9 @@ class MappedFile {
   Bytes bytes() const { return bytes_; }
   const File& file() const { return file_; }
   const std::filesystem::path& path() const { return file_.path(); }
+  // Copies a range: past the mapping, so that its pages do not become resident here.
+  // Errors: those of File::read().
+  void read(std::uint64_t offset, MutableBytes out) const;
   // Lets go of the memory behind a range that is not needed soon. Touching it again reads
   // it again, from the page cache as a rule. Harmless while others read there.
   void release(std::uint64_t offset, std::uint64_t length) const;
@@ -69,8 +76,11 @@ class MappedFile {
   void populate(std::uint64_t offset, std::uint64_t length) const;
 
  private:
-  MappedFile(File file, Bytes bytes) : file_(std::move(file)), bytes_(bytes) {}
+  explicit MappedFile(File file);
+  bool is_mapped() const { return whole_.empty() && !bytes_.empty(); }
+
   File file_;
+  std::vector<std::byte> whole_;  // of a small file
   Bytes bytes_;
 };
 
@@ -84,28 +94,31 @@ std::string read_text(const std::filesystem::path& path, std::uint64_t limit_byt
 // `target` is as it was before.
 class DurableFile {
  public:
+  // `is_final` false: `target` is itself a name that nobody looks for and that will be renamed
+  // on; it is written directly, must be free, and publish() only makes the content durable and
+  // has the page cache forget it, so that what is read then comes from the disk.
   // Errors: kNotFound when the directory does not exist; kUsage when `target` is a directory, a
   // device or a pipe, or a link to one; kIo.
-  explicit DurableFile(std::filesystem::path target);
+  explicit DurableFile(std::filesystem::path target, bool is_final = true);
   ~DurableFile();
   DurableFile(const DurableFile&) = delete;
   DurableFile& operator=(const DurableFile&) = delete;
 
   const std::filesystem::path& temporary_path() const { return temporary_; }
   const std::filesystem::path& target() const { return target_; }
+  // Its path() is the target: errors name what the user asked for.
   File& file() { return file_; }
 
   // fsync, close, rename over `target`, fsync of the directory. After it returns
   // the new content survives a power cut; if it throws, `target` is the old or
   // the new file, whole. Errors: kIo.
   void publish();
-  // The same without fsync of the directory: for a name that is renamed on.
-  void publish_on_the_way();
   // As publish(), but never replaces: kIo when `target` exists by then.
   void publish_new();
 
  private:
   void rename_into_place(bool replace);
+  bool is_final_;
   std::filesystem::path target_;
   std::filesystem::path temporary_;
   File file_;

@@ -91,7 +91,7 @@ Digest sha256_file(const std::filesystem::path& path) {
   const File file = File::open(path);
   const std::uint64_t size = file.size();
   if (size >= kMappedFrom) return sha256_mapped(path);
-  std::vector<std::byte> buffer(1 << 20);
+  std::vector<std::byte> buffer(std::min<std::uint64_t>(size, 1u << 20));
   Sha256 hash;
   for (std::uint64_t offset = 0; offset < size;) {
     const auto length = std::min<std::uint64_t>(buffer.size(), size - offset);

@@ -13,9 +13,13 @@ class TensorBytes {
  public:
   // Errors: those of Tensor::read.
   explicit TensorBytes(const Tensor& tensor) : tensor_(tensor), bytes_(tensor.in_place()) {
-    if (bytes_.empty() && tensor.size_bytes() > 0) {
+    if (tensor.size_bytes() == 0) return;
+    if (bytes_.empty()) {
       owned_ = tensor.to_bytes();
       bytes_ = owned_;
+    } else {
+      tensor.storage()->prepare(
+          static_cast<std::uint64_t>(tensor.offset()) * item_size(tensor.dtype()), bytes_.size());
     }
   }
   TensorBytes(const TensorBytes&) = delete;

@@ -32,15 +32,19 @@ void allocate(const File& file, std::uint64_t file_bytes) {
 
 }  // namespace
 
-DirectWriter::DirectWriter(const File& file, std::uint64_t file_bytes, bool direct,
+DirectWriter::DirectWriter(DurableFile& file, std::uint64_t file_bytes, bool direct,
                            std::function<void(std::uint64_t)> on_bytes)
-    : file_(file), on_bytes_(std::move(on_bytes)) {
-  allocate(file, file_bytes);
+    : file_(file.file()),
+      staging_bytes_(static_cast<std::size_t>(
+          std::clamp<std::uint64_t>(align_up(file_bytes, kPageBytes), kPageBytes, kStagingBytes))),
+      on_bytes_(std::move(on_bytes)) {
+  if (file_bytes < kDirectFrom) return;
+  allocate(file_, file_bytes);
   if (!direct) return;
   // A second descriptor: the head and tail of a file may still go through the cache.
-  const int fd = ::open(file.path().c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC);
+  const int fd = ::open(file.temporary_path().c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC);
   if (fd == -1) return;  // tmpfs before Linux 6.6 and others refuse: the cache does it
-  direct_file_.emplace(fd, file.path());
+  direct_file_.emplace(fd, file.target());
   direct_ = true;
 }
 
@@ -53,7 +57,7 @@ DirectWriter::Buffer DirectWriter::take_buffer() {
       return buffer;
     }
   }
-  Buffer buffer(static_cast<std::byte*>(std::aligned_alloc(kPageBytes, kStagingBytes)));
+  Buffer buffer(static_cast<std::byte*>(std::aligned_alloc(kPageBytes, staging_bytes_)));
   if (!buffer) throw std::bad_alloc();
   return buffer;
 }
@@ -91,8 +95,8 @@ Stream::Stream(DirectWriter& writer, std::uint64_t offset_bytes)
 Stream::~Stream() { writer_.give_back(std::move(buffer_)); }
 
 MutableBytes Stream::room() {
-  if (used_ == kStagingBytes) flush();
-  return {buffer_.get() + used_, kStagingBytes - used_};
+  if (used_ == writer_.staging_bytes()) flush();
+  return {buffer_.get() + used_, writer_.staging_bytes() - used_};
 }
 
 void Stream::advance(std::size_t length) { used_ += length; }

@@ -20,17 +20,21 @@ namespace reprise::container {
 inline constexpr std::size_t kStagingBytes = 4u << 20;
 
 // A new file being written by several threads, with O_DIRECT where the file system
-// takes it. Keeps kStagingBytes for each stream that is open at the same time.
+// takes it. Keeps kStagingBytes for each stream that is open at the same time, less for a
+// file that is smaller. A file below kDirectFrom goes through the cache, which costs less.
 class DirectWriter {
  public:
-  // Allocates `file_bytes` on disk first, so that a full disk shows at once. `file` must
+  static constexpr std::uint64_t kDirectFrom = 256u << 10;
+
+  // Allocates the bytes of a large file first, so that a full disk shows at once. `file` must
   // outlive the writer. `on_bytes` may be empty. Errors: kIo.
-  DirectWriter(const File& file, std::uint64_t file_bytes, bool direct,
+  DirectWriter(DurableFile& file, std::uint64_t file_bytes, bool direct,
                std::function<void(std::uint64_t)> on_bytes);
   DirectWriter(const DirectWriter&) = delete;
   DirectWriter& operator=(const DirectWriter&) = delete;
 
   bool direct() const { return direct_.load(); }
+  std::size_t staging_bytes() const { return staging_bytes_; }
 
  private:
   friend class Stream;
@@ -44,6 +48,7 @@ class DirectWriter {
   void write(std::uint64_t offset, Bytes page_aligned);
 
   const File& file_;
+  std::size_t staging_bytes_;
   std::optional<File> direct_file_;
   std::atomic<bool> direct_{false};
   std::function<void(std::uint64_t)> on_bytes_;

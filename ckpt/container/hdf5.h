@@ -80,6 +80,7 @@ class Hdf5Reader {
   // Errors: kNotFound; kIncomplete (never committed); kUnsupported (newer container,
   // unknown required feature); kCorrupt, naming file, tensor and byte.
   static Hdf5Reader open(const std::filesystem::path& path);
+  static Hdf5Reader open(std::shared_ptr<const MappedFile> file);
 
   const std::filesystem::path& path() const;
   std::uint64_t file_bytes() const;

@@ -19,8 +19,8 @@ namespace {
 constexpr std::uint64_t kTableLimit = 1u << 30;
 constexpr std::size_t kReadBytes = 1u << 20;
 
-std::vector<std::byte> read_section(const File& file, const Section& section, std::string_view what,
-                                    std::uint64_t limit) {
+std::vector<std::byte> read_section(const MappedFile& file, const Section& section,
+                                    std::string_view what, std::uint64_t limit) {
   if (section.size_bytes > limit) {
     fail(Code::kCorrupt,
          "byte {}: {} of {} bytes, at most {} are allowed; the file is hostile or damaged",
@@ -52,6 +52,9 @@ class VerifiedStorage final : public Storage {
   Bytes in_place() const override {
     verify();
     return inner_->in_place();
+  }
+  void prepare(std::uint64_t offset, std::uint64_t length) const override {
+    inner_->prepare(offset, length);
   }
   void release(std::uint64_t offset, std::uint64_t length) const override {
     inner_->release(offset, length);
@@ -169,9 +172,14 @@ Digest digest_range(const File& file, std::uint64_t offset_bytes, std::uint64_t 
 Hdf5Reader::Hdf5Reader(std::shared_ptr<const Content> content) : content_(std::move(content)) {}
 
 Hdf5Reader Hdf5Reader::open(const std::filesystem::path& path) {
+  return open(MappedFile::open(path));
+}
+
+Hdf5Reader Hdf5Reader::open(std::shared_ptr<const MappedFile> mapped) {
   auto content = std::make_shared<Content>();
-  content->file = MappedFile::open(path);
-  const File& file = content->file->file();
+  content->file = std::move(mapped);
+  const MappedFile& file = *content->file;
+  const std::filesystem::path& path = file.path();
   try {
     const std::uint64_t size = content->file->bytes().size();
     std::vector<std::byte> first(std::min<std::uint64_t>(size, kFirstBlockBytes));
@@ -208,8 +216,8 @@ const TensorEntry* Hdf5Reader::find(std::string_view name) const {
 
 std::string Hdf5Reader::manifest() const {
   try {
-    const auto bytes = read_section(content_->file->file(), content_->block.manifest,
-                                    "the manifest", kManifestLimit);
+    const auto bytes =
+        read_section(*content_->file, content_->block.manifest, "the manifest", kManifestLimit);
     return std::string(as_text(bytes));
   } catch (const Error& error) {
     throw error.at(path().string());

@@ -124,6 +124,7 @@ Digest digest_of(const Extent& extent) {
   for (std::uint64_t from = 0; from < here.size(); from += kChunkBytes) {
     const Bytes piece =
         here.subspan(from, std::min<std::uint64_t>(kChunkBytes, here.size() - from));
+    tensor.storage()->prepare(base + from, piece.size());
     hash.update(piece);
     // Of a mapped source no more than this piece stays resident, however large it is.
     tensor.storage()->release(base + from, piece.size());
@@ -270,10 +271,10 @@ WriteReport write_hdf5(const std::filesystem::path& target, const Document& docu
   Layout layout = lay_out(encoded.tensors);
   Head head(encoded, layout, document.root);
 
-  DurableFile file(target);
+  DurableFile file = create(target, options.publish);
   WriteReport report;
   {
-    DirectWriter writer(file.file(), head.file_bytes(), options.direct, options.on_bytes);
+    DirectWriter writer(file, head.file_bytes(), options.direct, options.on_bytes);
     const auto work = list_work(layout, writer);
     parallel_for(work.size(), threads_for(options.jobs), [&](std::size_t i) { work[i](); });
     if (options.late) put_late(*options.late, encoded.json);

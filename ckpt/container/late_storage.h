@@ -22,6 +22,9 @@ class LateStorage final : public Storage {
     if (!out.empty()) source_->read(offset, out);
   }
   Bytes in_place() const override { return source_ ? source_->in_place() : Bytes(); }
+  void prepare(std::uint64_t offset, std::uint64_t length) const override {
+    if (source_) source_->prepare(offset, length);
+  }
   void release(std::uint64_t offset, std::uint64_t length) const override {
     if (source_) source_->release(offset, length);
   }

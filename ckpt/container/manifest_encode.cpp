@@ -5,10 +5,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <unordered_map>
-#include <unordered_set>
 
 namespace reprise::container {
 
@@ -54,23 +54,63 @@ bool is_utf8(std::string_view text) {
 class Components {
  public:
   std::string unique(std::string component) {
-    if (used_.insert(component).second) return component;
-    for (int n = 2;; ++n) {
-      std::string next = fmt::format("{}~{}", component, n);
-      if (used_.insert(next).second) return next;
+    const auto [known, is_new] = used_.emplace(component, 2);
+    if (is_new) return component;
+    // Goes on where the last search for this one ended: a key may come a million times.
+    for (std::uint64_t& n = known->second;;) {
+      std::string next = fmt::format("{}~{}", component, n++);
+      if (used_.emplace(next, 2).second) return next;
     }
   }
-  void reserve(std::string_view component) { used_.emplace(component); }
+  void reserve(std::string_view component) { used_.emplace(component, 2); }
 
  private:
-  std::unordered_set<std::string> used_;
+  std::unordered_map<std::string, std::uint64_t> used_;  // with the number to try next
+};
+
+// Where a value is, as a chain up to the root: only tensors need the text, which is as long
+// as the way is deep.
+struct Path {
+  const Path* parent = nullptr;
+  std::string component;
+  char separator = '/';
+  std::size_t size = 0;  // of the text
+
+  Path() = default;
+  Path(const Path& above, std::string own, char by = '/')
+      : parent(&above),
+        component(std::move(own)),
+        separator(by),
+        size(above.size + (is_joined() ? 1 : 0) + component.size()) {}
+
+  bool is(std::string_view top_level) const {
+    return parent != nullptr && parent->size == 0 && separator == '/' && component == top_level;
+  }
+
+  std::string text() const {
+    std::string text(size, separator);
+    std::size_t end = size;
+    for (const Path* at = this; at->parent != nullptr; at = at->parent) {
+      end -= at->component.size();
+      text.replace(end, at->component.size(), at->component);
+      if (at->is_joined()) text[--end] = at->separator;
+    }
+    return text;
+  }
+
+ private:
+  // A first component follows nothing, a companion of the root is "@what".
+  bool is_joined() const { return separator != '/' || parent->size > 0; }
 };
 
 class Encoder {
  public:
+  // `names_only`: the tensors and their names, no JSON.
+  explicit Encoder(bool names_only) : names_only_(names_only) {}
+
   EncodedDocument encode(Value root) {
     count(root, 0);
-    value(root, "");
+    value(root, Path());
     return std::move(result_);
   }
 
@@ -130,6 +170,7 @@ class Encoder {
   std::string& json() { return result_.json; }
 
   void put(std::string_view text) {
+    if (names_only_) return;
     if (json().size() + text.size() > kManifestLimit) {
       fail(Code::kUnsupported,
            "what is not a tensor needs more than {} bytes of manifest; keep large "
@@ -140,14 +181,23 @@ class Encoder {
   }
 
   void put_text(std::string_view text) {
-    if (is_utf8(text)) {
+    if (names_only_) return;
+    if (std::ranges::all_of(text, is_plain)) {
+      put("\"");
+      put(text);
+      put("\"");
+    } else if (is_utf8(text)) {
       put(Json(std::string(text)).dump());
     } else {
       put(fmt::format(R"({{"string":"{}"}})", to_hex(as_bytes(text))));
     }
   }
 
+  // A character that stands for itself in JSON.
+  static bool is_plain(char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; }
+
   void put_float(double value) {
+    if (names_only_) return;
     if (std::isfinite(value)) {
       std::string text = fmt::format("{}", value);  // shortest text that reads back exactly
       if (text.find_first_of(".e") == std::string::npos) text += ".0";
@@ -160,15 +210,17 @@ class Encoder {
   }
 
   void put_int(std::int64_t value) {
+    if (names_only_) return;
     const bool exact = value >= -kExactInDouble && value <= kExactInDouble;
     put(exact ? fmt::format("{}", value) : fmt::format(R"({{"int":"{}"}})", value));
   }
 
   void put_hex(std::string_view key, Bytes bytes) {
+    if (names_only_) return;
     put(fmt::format(R"({{"{}":"{}"}})", key, to_hex(bytes)));
   }
 
-  void value(Value v, const std::string& path) {
+  void value(Value v, const Path& path) {
     switch (v.kind()) {
       case Kind::kNone: return put("null");
       case Kind::kBool: return put(v.as_bool() ? "true" : "false");
@@ -196,7 +248,9 @@ class Encoder {
       put(fmt::format(R"("id":{},)", ids_.size() - 1));
     }
     if (v.kind() == Kind::kByteArray) {
-      put(fmt::format(R"("bytearray":"{}")", to_hex(v.as_bytes())));
+      put(R"("bytearray":")");
+      if (!names_only_) put(to_hex(v.as_bytes()));
+      put("\"");
     } else if (v.is_sequence()) {
       sequence(v, path);
     } else if (const DictNode* dict = v.if_dict()) {
@@ -213,7 +267,7 @@ class Encoder {
 
   // Writes a node that was written before as a reference to it. A tensor is listed
   // under this name, too.
-  bool reference(Value v, const std::string& path) {
+  bool reference(Value v, const Path& path) {
     const auto known = ids_.find(v.identity());
     if (known == ids_.end()) return false;
     put(fmt::format(R"({{"ref":{})", known->second));
@@ -226,29 +280,30 @@ class Encoder {
     return true;
   }
 
-  static std::string join(const std::string& path, std::string_view component) {
-    return path.empty() ? std::string(component) : fmt::format("{}/{}", path, component);
-  }
+  static Path join(const Path& path, std::string component) { return {path, std::move(component)}; }
   // A companion of what lies at `path`, beside it.
-  static std::string companion(const std::string& path, std::string_view what) {
-    return fmt::format("{}@{}", path, what);
-  }
+  static Path companion(const Path& path, std::string what) { return {path, std::move(what), '@'}; }
 
-  void sequence(Value v, const std::string& path) {
+  void sequence(Value v, const Path& path) {
     const auto index = static_cast<std::size_t>(v.kind()) - static_cast<std::size_t>(Kind::kList);
     put(fmt::format(R"("{}":[)", kSequenceWords[index]));
     std::size_t i = 0;
     for (const Value item : v.as_sequence().items) {
       if (i > 0) put(",");
-      value(item, join(path, fmt::format("{}", i++)));
+      if (has_children(item)) {
+        value(item, join(path, fmt::format("{}", i)));
+      } else {
+        value(item, path);
+      }
+      ++i;
     }
     put("]");
   }
 
-  void mapping(const DictNode& dict, const std::string& path) {
+  void mapping(const DictNode& dict, const Path& path) {
     put(fmt::format(R"("{}":)", word(kDictWords, dict.dict_class)));
     Components components;
-    if (path == "reprise") {
+    if (path.is("reprise")) {
       // The container's own datasets live in the same group.
       for (const std::string_view own : {"manifest", "tensors", "shapes", "digests", "names"}) {
         components.reserve(own);
@@ -265,14 +320,17 @@ class Encoder {
     }
   }
 
-  void entries(const ArenaVector<DictEntry>& entries, const std::string& path,
-               Components& components) {
+  void entries(const ArenaVector<DictEntry>& entries, const Path& path, Components& components) {
     put("[");
     std::size_t i = 0;
     for (const auto& [key, item] : entries) {
       if (i > 0) put(",");
       put("[");
-      value(key, join(path, fmt::format("@key{}", i)));
+      if (has_children(key)) {
+        value(key, join(path, fmt::format("@key{}", i)));
+      } else {
+        value(key, path);
+      }
       put(",");
       if (has_children(item)) {
         value(item, join(path, components.unique(component_of(key, i))));
@@ -291,17 +349,17 @@ class Encoder {
     return fmt::format("@{}", position);
   }
 
-  void put_tensor_index(const TensorNode& node, const std::string& path) {
-    name_bytes_ += path.size();
+  void put_tensor_index(const TensorNode& node, const Path& path) {
+    name_bytes_ += path.size;
     if (name_bytes_ > kNamesLimit) {
       fail(Code::kUnsupported,
            "the names of tensors, which are their paths, need more than {} bytes", kNamesLimit);
     }
     put(fmt::format("{}", result_.tensors.size()));
-    result_.tensors.push_back({path.empty() ? "@root" : path, node.tensor});
+    result_.tensors.push_back({path.size == 0 ? "@root" : path.text(), node.tensor});
   }
 
-  void tensor(const TensorNode& node, const std::string& path) {
+  void tensor(const TensorNode& node, const Path& path) {
     put(R"("tensor":)");
     if (node.layout == TensorLayout::kStrided) {
       put_tensor_index(node, path);
@@ -324,7 +382,7 @@ class Encoder {
     if (node.quantizer) quantizer(*node.quantizer, path);
   }
 
-  void quantizer(const Quantizer& q, const std::string& path) {
+  void quantizer(const Quantizer& q, const Path& path) {
     put(fmt::format(R"(,"quantizer":{{"per_channel":{},"scale":)", q.per_channel));
     put_float(q.scale);
     put(R"(,"zero_point":)");
@@ -336,25 +394,29 @@ class Encoder {
     put("}");
   }
 
-  void member(std::string_view key, Value v, const std::string& path) {
+  void member(std::string_view key, Value v, const Path& path) {
     if (v.is_none()) return;
     put(fmt::format(R"(,"{}":)", key));
     value(v, path);
   }
 
-  void record(const RecordNode& node, const std::string& path) {
+  void record(const RecordNode& node, const Path& path) {
     put(fmt::format(R"("{}":[)", word(kRecordWords, node.record_class)));
     std::size_t i = 0;
     for (const Value field : node.fields) {
       if (i > 0) put(",");
       // A bare storage is one tensor and takes its owner's name.
-      value(field, node.fields.size() == 1 ? path : join(path, fmt::format("{}", i)));
+      if (node.fields.size() == 1 || !has_children(field)) {
+        value(field, path);
+      } else {
+        value(field, join(path, fmt::format("{}", i)));
+      }
       ++i;
     }
     put("]");
   }
 
-  void opaque(const OpaqueNode& node, const std::string& path) {
+  void opaque(const OpaqueNode& node, const Path& path) {
     put(R"("opaque":)");
     put_text(node.name);
     member("args", node.args, join(path, "@args"));
@@ -379,6 +441,7 @@ class Encoder {
     }
   }
 
+  bool names_only_;
   EncodedDocument result_;
   std::uint64_t name_bytes_ = 0;
   std::unordered_map<const void*, std::size_t> occurrences_;
@@ -412,10 +475,10 @@ std::string escape_component(std::string_view key) {
   return out;
 }
 
-EncodedDocument encode_manifest(Value root) { return Encoder().encode(root); }
+EncodedDocument encode_manifest(Value root) { return Encoder(false).encode(root); }
 
 std::vector<NamedTensor> name_tensors(const Document& document) {
-  return encode_manifest(document.root).tensors;
+  return Encoder(true).encode(document.root).tensors;
 }
 
 }  // namespace reprise::container

@@ -28,12 +28,14 @@ std::string_view to_string(Format format) {
 }
 
 Document open(const std::filesystem::path& path, const OpenOptions& options) {
-  const Format format = sniff(path);
+  auto file = MappedFile::open(path);
+  const Format format = sniff(*file);
   switch (format) {
-    case Format::kNative: return Hdf5Reader::open(path).document(options.verify, options.jobs);
+    case Format::kNative:
+      return Hdf5Reader::open(std::move(file)).document(options.verify, options.jobs);
     case Format::kSafetensors: return open_safetensors(path);
     case Format::kPthZip:
-    case Format::kTorchScript: return open_pth_zip(path);
+    case Format::kTorchScript: return open_pth_zip(file);
     case Format::kPthLegacy: return open_pth_legacy(path);
     case Format::kPthTar: return open_pth_tar(path);
     case Format::kForeignHdf5: return open_foreign_hdf5(path);

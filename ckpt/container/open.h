@@ -1,7 +1,7 @@
 // One door for files of every format: recognised by content, never by name.
 #pragma once
 
-#include "ckpt/base/bytes.h"
+#include "ckpt/base/file.h"
 #include "ckpt/container/hdf5.h"
 #include "ckpt/container/verify.h"
 #include "ckpt/state/value.h"
@@ -32,6 +32,7 @@ std::string_view to_string(Format format);
 // Errors: kNotFound; kIo; kIncomplete for an empty or never committed file; kCorrupt
 // for a polyglot and for content of no known format, saying what it looks like.
 Format sniff(const std::filesystem::path& path);
+Format sniff(const MappedFile& file);
 
 struct OpenOptions {
   Verify verify = Verify::kAll;  // digests and checksums, where the format has them

@@ -17,7 +17,7 @@ constexpr std::string_view kRoot = "archive/";
 WriteReport write_pth(const std::filesystem::path& target, const Document& document,
                       const WriteOptions& options, pickle::Loadable loadable) {
   const pickle::Pickled pickled = pickle::write(document.root, loadable);
-  DurableFile durable(target);
+  DurableFile durable = create(target, options.publish);
   ZipWriter archive(durable.file());
   const std::string root(kRoot);
   WriteReport report;

@@ -127,7 +127,11 @@ class Storages {
 }  // namespace
 
 Document open_pth_zip(const std::filesystem::path& path) {
-  const auto file = MappedFile::open(path);
+  return open_pth_zip(MappedFile::open(path));
+}
+
+Document open_pth_zip(const std::shared_ptr<const MappedFile>& file) {
+  const std::filesystem::path& path = file->path();
   try {
     const TorchArchive archive(file);
     Document document;
@@ -151,13 +155,6 @@ Document open_pth_zip(const std::filesystem::path& path) {
   }
 }
 
-bool is_torchscript(const std::filesystem::path& path) {
-  const auto file = MappedFile::open(path);
-  try {
-    return ZipDirectory::lists(file->bytes(), "/constants.pkl");
-  } catch (const Error& error) {
-    throw error.at(path.string());
-  }
-}
+bool is_torchscript(Bytes file) { return ZipDirectory::lists(file, "/constants.pkl"); }
 
 }  // namespace reprise::container

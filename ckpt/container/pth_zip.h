@@ -1,10 +1,11 @@
 // Files of torch.save since 1.6, and TorchScript's, which are the same kind of archive.
 #pragma once
 
+#include "ckpt/base/file.h"
 #include "ckpt/state/value.h"
 
 #include <filesystem>
-#include <string_view>
+#include <memory>
 
 namespace reprise::container {
 
@@ -20,8 +21,9 @@ namespace reprise::container {
 // roots, a missing or wrongly sized storage, a pickle whose checksum differs;
 // kUnsupported for a ZIP archive that is no PyTorch file.
 Document open_pth_zip(const std::filesystem::path& path);
+Document open_pth_zip(const std::shared_ptr<const MappedFile>& file);
 
-// Whether the archive holds TorchScript. Errors: as open_pth_zip().
-bool is_torchscript(const std::filesystem::path& path);
+// Whether the archive holds TorchScript. Errors: those of ZipDirectory::read().
+bool is_torchscript(Bytes file);
 
 }  // namespace reprise::container

@@ -14,12 +14,11 @@ enum class Publish : std::uint8_t {
 };
 
 // Errors: those of DurableFile.
+inline DurableFile create(const std::filesystem::path& target, Publish how) {
+  return DurableFile(target, how != Publish::kOnTheWay);
+}
 inline void publish(DurableFile& file, Publish how) {
-  switch (how) {
-    case Publish::kReplace: return file.publish();
-    case Publish::kNew: return file.publish_new();
-    case Publish::kOnTheWay: return file.publish_on_the_way();
-  }
+  how == Publish::kNew ? file.publish_new() : file.publish();
 }
 
 }  // namespace reprise::container

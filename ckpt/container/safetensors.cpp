@@ -202,10 +202,10 @@ WriteReport write_safetensors(const std::filesystem::path& target,
   for (const auto* item : order) report.tensor_bytes += item->second.size_bytes();
   report.file_bytes = kLengthBytes + header.size() + report.tensor_bytes;
 
-  DurableFile file(target);
+  DurableFile file = create(target, options.publish);
   Sha256 hash;
   {
-    DirectWriter writer(file.file(), report.file_bytes, options.direct, options.on_bytes);
+    DirectWriter writer(file, report.file_bytes, options.direct, options.on_bytes);
     Stream stream(writer, 0);
     const auto put = [&](Bytes bytes) {
       hash.update(bytes);

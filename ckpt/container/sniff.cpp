@@ -50,8 +50,7 @@ std::string describe(Bytes file) {
   return fmt::format("beginning with '{}'", printable(as_text(file.first(length))));
 }
 
-Format sniff(const MappedFile& mapped) {
-  const Bytes file = mapped.bytes();
+Format sniff(Bytes file) {
   if (file.empty()) fail(Code::kIncomplete, "the file is empty: its writer never got to write it");
   const auto block = file.first(std::min<std::size_t>(file.size(), 4096));
   const auto superblock = hdf5_superblock(file);
@@ -83,14 +82,16 @@ Format sniff(const MappedFile& mapped) {
 
 }  // namespace
 
-Format sniff(const std::filesystem::path& path) {
-  const auto file = MappedFile::open(path);
+Format sniff(const MappedFile& file) {
   try {
-    const Format format = sniff(*file);
-    return format == Format::kPthZip && is_torchscript(path) ? Format::kTorchScript : format;
+    const Format format = sniff(file.bytes());
+    return format == Format::kPthZip && is_torchscript(file.bytes()) ? Format::kTorchScript
+                                                                     : format;
   } catch (const Error& error) {
-    throw error.at(path.string());
+    throw error.at(file.path().string());
   }
 }
+
+Format sniff(const std::filesystem::path& path) { return sniff(*MappedFile::open(path)); }
 
 }  // namespace reprise::container

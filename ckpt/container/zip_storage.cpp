@@ -48,10 +48,12 @@ class StoredEntry final : public Storage {
   void read(std::uint64_t offset, MutableBytes out) const override {
     if (out.empty()) return;
     checked();
-    // Through the descriptor: pages that are only copied need not become resident here.
-    archive_->file().read(entry_.offset_bytes + offset, out);
+    archive_->read(entry_.offset_bytes + offset, out);
   }
   Bytes in_place() const override { return checked(); }
+  void prepare(std::uint64_t offset, std::uint64_t length) const override {
+    archive_->populate(entry_.offset_bytes + offset, length);
+  }
   void release(std::uint64_t offset, std::uint64_t length) const override {
     archive_->release(entry_.offset_bytes + offset, length);
   }
@@ -171,6 +173,9 @@ class PartOfStorage final : public Storage {
   Bytes in_place() const override {
     const Bytes all = whole_->in_place();
     return all.empty() ? all : all.subspan(offset_, size_);
+  }
+  void prepare(std::uint64_t offset, std::uint64_t length) const override {
+    whole_->prepare(offset_ + offset, length);
   }
   void release(std::uint64_t offset, std::uint64_t length) const override {
     whole_->release(offset_ + offset, length);

@@ -36,9 +36,12 @@ class MappedStorage final : public Storage {
 
   std::uint64_t size_bytes() const override { return bytes_.size(); }
   void read(std::uint64_t offset, MutableBytes out) const override {
-    file_->file().read(offset_ + offset, out);
+    file_->read(offset_ + offset, out);
   }
   Bytes in_place() const override { return bytes_; }
+  void prepare(std::uint64_t offset, std::uint64_t length) const override {
+    file_->populate(offset_ + offset, length);
+  }
   void release(std::uint64_t offset, std::uint64_t length) const override {
     file_->release(offset_ + offset, length);
   }

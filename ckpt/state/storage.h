@@ -25,6 +25,10 @@ class Storage {
   virtual Bytes in_place() const { return {}; }
   // Equal for storages over the same memory, whose tensors may be tied. Reads nothing.
   virtual const void* identity() const { return this; }
+  // To be called before bytes of in_place() in this range are touched: what the disk does not give,
+  // or another process has cut off, is an error here in place of a signal there.
+  // Errors: kIo, kCorrupt.
+  virtual void prepare(std::uint64_t /*offset*/, std::uint64_t /*length*/) const {}
   // A hint that [offset, offset + length) is not needed soon: pages of a mapped file leave
   // this process's memory until they are touched again. Nothing else has such pages.
   virtual void release(std::uint64_t /*offset*/, std::uint64_t /*length*/) const {}

@@ -130,6 +130,7 @@ void Tensor::read(MutableBytes out) const {
   if (is_contiguous()) {
     storage_->read(static_cast<std::uint64_t>(offset_) * item_size(dtype_), out);
   } else {
+    storage_->prepare(0, storage_->size_bytes());
     gather(0, out);
   }
   resolve_lazy_bits(out);
@@ -148,14 +149,18 @@ void Tensor::for_each_chunk(std::size_t chunk_bytes,
   std::vector<std::byte> buffer(here.empty() ? std::min<std::uint64_t>(chunk_bytes, total) : 0);
   const bool in_order = is_contiguous();
   const std::uint64_t width = item_size(dtype_);
+  const std::uint64_t base = static_cast<std::uint64_t>(offset_) * width;
+  // Elements may come from anywhere in it.
+  if (!in_order && total > 0) storage_->prepare(0, storage_->size_bytes());
   for (std::uint64_t done = 0; done < total;) {
     const auto length = std::min<std::uint64_t>(chunk_bytes, total - done);
     if (!here.empty()) {
+      storage_->prepare(base + done, length);
       visit(here.subspan(done, length));
     } else {
       const MutableBytes piece = std::span(buffer).first(length);
       if (in_order) {
-        storage_->read(static_cast<std::uint64_t>(offset_) * width + done, piece);
+        storage_->read(base + done, piece);
       } else {
         gather(static_cast<std::int64_t>(done / width), piece);
       }

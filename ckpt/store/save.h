@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -52,6 +53,7 @@ struct SaveAsOptions {
   container::Publish publish = container::Publish::kReplace;
   // Known only when the tensors have been read. Errors: kUsage with another format than .h5.
   std::optional<container::LateText> late = {};
+  std::function<void(std::uint64_t)> on_bytes = {};  // bytes just written; called from any thread
 };
 
 // Writes `checkpoint` to exactly `file` in the format of its suffix, as durably as

@@ -1,6 +1,8 @@
 #include "migrate/cli/batch.h"
 
+#include "ckpt/base/bytes.h"
 #include "ckpt/base/error.h"
+#include "ckpt/base/sha256.h"
 #include "ckpt/store/companion.h"
 
 #include <algorithm>
@@ -37,7 +39,7 @@ void add_directory(const fs::path& directory, bool recursive, std::vector<Source
   const auto consider = [&](const fs::directory_entry& entry) {
     std::error_code ignored;
     if (entry.is_regular_file(ignored) && is_candidate(entry.path())) {
-      sources.push_back({entry.path(), fs::relative(entry.path(), directory)});
+      sources.push_back({entry.path(), entry.path().lexically_relative(directory)});
     }
   };
   if (recursive) {
@@ -85,23 +87,35 @@ fs::path target_of(const Source& source, const MigrateOptions& options, bool ful
                         : source.path.parent_path() / name;
 }
 
-// Takes every n-th item from the i-th on, which spreads large neighbours evenly.
-std::vector<Item> take_shard(std::vector<Item> items, const std::string& shard) {
-  const auto slash = shard.find('/');
-  std::size_t index = 0, count = 0;
-  const auto read = [](std::string_view text, std::size_t& number) {
-    const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
-    return problem == std::errc() && end == text.data() + text.size();
-  };
-  const std::string_view text = shard;
-  if (slash == std::string::npos || !read(text.substr(0, slash), index) ||
-      !read(text.substr(slash + 1), count) || index < 1 || index > count) {
-    fail(Code::kUsage, "--shard {}: i/n was expected, i from 1 to n", printable(shard, 40));
+// One slice of a batch, as "i/n" says.
+struct Shard {
+  std::uint64_t index = 1, count = 1;
+
+  // By the source's name without its suffix, below the directory it was found in: neither what
+  // other jobs have put away or into place meanwhile, nor where the tree is mounted, moves a file
+  // to another slice. Halves of a pair, and sources of one target, stay together.
+  bool takes(const Source& source) const {
+    const std::string name = (source.relative.parent_path() / stem_of(source.path)).native();
+    const Digest digest = sha256(as_bytes(name));
+    return load_little<std::uint64_t>(digest.bytes.data()) % count == index - 1;
   }
-  std::vector<Item> taken;
-  for (std::size_t i = index - 1; i < items.size(); i += count)
-    taken.push_back(std::move(items[i]));
-  return taken;
+};
+
+Shard parse_shard(const std::string& text) {
+  Shard shard;
+  if (text.empty()) return shard;
+  const auto slash = text.find('/');
+  const auto read = [](std::string_view digits, std::uint64_t& number) {
+    const auto [end, problem] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    return problem == std::errc() && end == digits.data() + digits.size();
+  };
+  const std::string_view view = text;
+  if (slash == std::string::npos || !read(view.substr(0, slash), shard.index) ||
+      !read(view.substr(slash + 1), shard.count) || shard.index < 1 || shard.index > shard.count) {
+    fail(Code::kUsage, "--shard {}: i/n was expected, i from 1 to n", printable(text, 40));
+  }
+  return shard;
 }
 
 fs::path resolved(const fs::path& path) {
@@ -141,6 +155,7 @@ std::vector<Item> plan_batch(const MigrateOptions& options) {
          "--backup goes with --replace only: without it, sources stay where they are");
   if (options.replace && options.output)
     fail(Code::kUsage, "--replace and -o contradict each other");
+  const Shard shard = parse_shard(options.shard);
   const std::vector<Source> sources = find_sources(options);
   if (sources.empty())
     fail(Code::kUsage, "no checkpoint files found{}",
@@ -163,9 +178,9 @@ std::vector<Item> plan_batch(const MigrateOptions& options) {
       item.problem =
           fmt::format("its result would be {}, as that of {}; give them different directories",
                       item.target.native(), other->second.native());
-    items.push_back(std::move(item));
+    if (shard.takes(source)) items.push_back(std::move(item));
   }
-  return options.shard.empty() ? items : take_shard(std::move(items), options.shard);
+  return items;
 }
 
 }  // namespace reprise::migrate

@@ -86,6 +86,7 @@ void compare_range(const Range& range) {
   const Storage& source = *range.source->storage();
   const Bytes in_place = source.in_place();
   if (in_place.empty()) read_again.resize(piece);
+  if (!in_place.empty()) source.prepare(place(*range.source) + range.from, range.length);
   for (std::uint64_t done = 0; done < range.length; done += piece) {
     const auto length = std::min<std::uint64_t>(piece, range.length - done);
     const std::uint64_t from = range.from + done;
@@ -110,7 +111,8 @@ bool is_plain(const Tensor& tensor) {
 }
 
 // Compares `found` with what was to be written, tensor by tensor, from the disk.
-void compare_tensors(const NamedTensors& expected, const NamedTensors& found, unsigned jobs) {
+void compare_tensors(const NamedTensors& expected, const NamedTensors& found,
+                     const FileOptions& options) {
   if (found.size() != expected.size()) {
     fail(Code::kInternal, "the result holds {} tensors, the source {}; nothing was published",
          found.size(), expected.size());
@@ -134,8 +136,11 @@ void compare_tensors(const NamedTensors& expected, const NamedTensors& found, un
       ranges.push_back({&tensor, &other, name, from, std::min(kRangeBytes, size - from)});
   }
   // A read that has to wait for the disk leaves its core to another thread.
-  const unsigned threads = jobs > 0 ? jobs : 2 * available_cores() + 2;
-  parallel_for(ranges.size(), threads, [&](std::size_t i) { compare_range(ranges[i]); });
+  const unsigned threads = options.jobs > 0 ? options.jobs : 2 * available_cores() + 2;
+  parallel_for(ranges.size(), threads, [&](std::size_t i) {
+    compare_range(ranges[i]);
+    if (options.on_bytes) options.on_bytes(ranges[i].length);
+  });
 }
 
 // Every tensor of a document, by name.
@@ -147,16 +152,16 @@ NamedTensors all_tensors(const Document& document) {
 }
 
 // Reads the result as a user will, and compares it with the source.
-void compare(const Checkpoint& source, const fs::path& written, unsigned jobs) {
+void compare(const Checkpoint& source, const fs::path& written, const FileOptions& options) {
   Checkpoint back;
   if (store::format_of(written) == store::FileFormat::kHdf5) {
     // Equal bytes of every tensor say more than their digests would.
     back = Checkpoint::from(container::open(written, {.verify = container::Verify::kNone}));
-    compare_tensors(all_tensors(source.to_document()), all_tensors(back.to_document()), jobs);
+    compare_tensors(all_tensors(source.to_document()), all_tensors(back.to_document()), options);
   } else {
     // A .pth holds some values in a form that Python reads: checksums speak for those.
-    back = store::open_upgraded(written, {.verify = true, .jobs = jobs}).checkpoint;
-    compare_tensors(tensors_of(source), tensors_of(back), jobs);
+    back = store::open_upgraded(written, {.verify = true, .jobs = options.jobs}).checkpoint;
+    compare_tensors(tensors_of(source), tensors_of(back), options);
   }
   if (back.uuid != source.uuid || back.epoch != source.epoch) {
     fail(Code::kInternal, "uuid or epoch changed on the way; nothing was published");
@@ -204,12 +209,12 @@ Checkpoint with_source_digest(const store::UpgradedFile& file, const std::string
 }
 
 // The last act of a swap: the original goes, after it was made safe in the backup.
-void retire_source(const Item& item, FileReport& report) {
+void retire_source(const Item& item, FileReport& report, GroupSync& syncs) {
   if (!item.backup) return;
   report.backup = item.backup;
   if (item.source == item.target) return;  // the result took its name
-  keep_backup(item.source, *item.backup, Digest::from_hex(report.source_sha256));
-  remove_durably(item.source);
+  keep_backup(item.source, *item.backup, Digest::from_hex(report.source_sha256), syncs);
+  remove_durably(item.source, syncs);
 }
 
 // Whether there is nothing to do: version 5 in the wanted container.
@@ -221,11 +226,12 @@ bool is_done(const store::UpgradedFile& file, const fs::path& target) {
 
 void migrate_into_place(const Item& item, const FileOptions& options,
                         const store::UpgradedFile& file, const SourceDigest& digest,
-                        FileReport& report) {
+                        FileReport& report, GroupSync& syncs) {
   // Tensors read in the wrong place or of the wrong version never get this far, so
   // the source may be replaced once its copy has been compared.
   make_directories(item.target.parent_path());
-  store::SaveAsOptions save{.jobs = options.jobs, .publish = container::Publish::kOnTheWay};
+  store::SaveAsOptions save{
+      .jobs = options.jobs, .publish = container::Publish::kOnTheWay, .on_bytes = options.on_bytes};
   std::string sha256;
   if (store::format_of(item.target) == store::FileFormat::kHdf5) {
     // Nobody can guess it, so that nothing in the source is taken for it.
@@ -235,11 +241,11 @@ void migrate_into_place(const Item& item, const FileOptions& options,
     sha256 = digest.get();
   }
   const Checkpoint checkpoint = with_source_digest(file, sha256);
-  const Unpublished result(item.target);
+  Unpublished result(item.target);
   try {
     store::save_as(checkpoint, result.path(), save);
     report.source_sha256 = digest.get();
-    compare(checkpoint, result.path(), options.jobs);
+    compare(checkpoint, result.path(), options);
   } catch (const Error& error) {
     // Messages name the file that the user knows, not the one that is gone by then.
     std::string text = error.what();
@@ -249,12 +255,14 @@ void migrate_into_place(const Item& item, const FileOptions& options,
     }
     throw Error(error.code(), text);
   }
-  if (item.backup) keep_backup(item.source, *item.backup, Digest::from_hex(report.source_sha256));
-  result.publish(item.backup && item.source == item.target);
-  retire_source(item, report);
+  if (item.backup)
+    keep_backup(item.source, *item.backup, Digest::from_hex(report.source_sha256), syncs);
+  result.publish(item.backup && item.source == item.target, syncs);
+  retire_source(item, report, syncs);
 }
 
-void migrate_one(const Item& item, const FileOptions& options, FileReport& report) {
+void migrate_one(const Item& item, const FileOptions& options, FileReport& report,
+                 GroupSync& syncs) {
   if (!item.problem.empty()) fail(Code::kUsage, "{}: {}", item.source.native(), item.problem);
   // Checksums are compared as tensors are read, which all of them are on the way to the result.
   store::LoadOptions load{.verify = options.plan,
@@ -281,24 +289,24 @@ void migrate_one(const Item& item, const FileOptions& options, FileReport& repor
     }
     report.already_done = true;
     // A swap may have been interrupted right before.
-    if (!options.plan) retire_source(item, report);
+    if (!options.plan) retire_source(item, report, syncs);
     return;
   }
   if (options.plan) {
     report.source_sha256 = digest.get();
     return;
   }
-  migrate_into_place(item, options, file, digest, report);
+  migrate_into_place(item, options, file, digest, report, syncs);
 }
 
 }  // namespace
 
-FileReport migrate_file(const Item& item, const FileOptions& options) {
+FileReport migrate_file(const Item& item, const FileOptions& options, GroupSync& syncs) {
   FileReport report;
   report.source = item.source;
   report.target = item.target;
   try {
-    migrate_one(item, options, report);
+    migrate_one(item, options, report, syncs);
     report.ok = true;
   } catch (const Error& error) {
     report.error = error.what();

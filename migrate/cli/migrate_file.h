@@ -4,10 +4,12 @@
 #include "ckpt/base/error.h"
 #include "ckpt/base/json.h"
 #include "migrate/cli/batch.h"
+#include "migrate/cli/group_sync.h"
 #include "migrate/steps/upgrade.h"
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -44,13 +46,16 @@ struct FileOptions {
   bool plan = false;  // read and upgrade in memory; write nothing
   unsigned jobs = 0;  // threads for this file
   std::string dialect, arch, arch_head;
+  // Bytes of tensors just written, and those just read back; called from any thread.
+  std::function<void(std::uint64_t)> on_bytes = {};
 };
 
 // Reads, upgrades, writes beside the target, reads that back, compares each tensor's
 // digest with one computed from the source, and only then renames it into place.
 // With a backup in `item`: the original is first made safe there, then the result
 // takes its place. An existing target that holds this very source is kept as done;
-// another one is an error. Never throws: a failure is in the report.
-FileReport migrate_file(const Item& item, const FileOptions& options);
+// another one is an error. Directories are made durable by `syncs`, which files that are
+// migrated at the same time share. Never throws: a failure is in the report.
+FileReport migrate_file(const Item& item, const FileOptions& options, GroupSync& syncs);
 
 }  // namespace reprise::migrate

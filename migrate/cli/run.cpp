@@ -12,6 +12,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <atomic>
 #include <set>
 
 namespace reprise::migrate {
@@ -19,10 +20,13 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// Small files wait for the disk to flush, not for a core: more threads than cores
-// keep it busy. Large ones use all cores each.
-constexpr unsigned kFilesAtOnce = 8;
-constexpr std::uint64_t kLargeFileBytes = 64u << 20;
+// Files that are migrated side by side, by size. Small ones wait for the disk to flush, not for
+// a core: many threads let the file system gather their flushes. Large ones use all cores each.
+struct SizeClass {
+  std::uint64_t below_bytes;
+  unsigned at_once;
+};
+constexpr SizeClass kTiny{1u << 20, 32}, kSmall{64u << 20, 8};
 
 std::uint64_t size_of(const fs::path& path) {
   std::error_code ignored;
@@ -72,11 +76,14 @@ std::vector<FileReport> run_batch(const MigrateOptions& options, const std::vect
                                   Io& io) {
   std::uint64_t total = 0;
   std::vector<std::uint64_t> sizes(items.size());  // now: a swap takes the sources away
-  std::vector<std::size_t> small, large;
+  std::vector<std::size_t> tiny, small, large;
   for (std::size_t i = 0; i < items.size(); ++i) {
     sizes[i] = size_of(items[i].source);
     total += sizes[i];
-    (sizes[i] < kLargeFileBytes ? small : large).push_back(i);
+    (sizes[i] < kTiny.below_bytes    ? tiny
+     : sizes[i] < kSmall.below_bytes ? small
+                                     : large)
+        .push_back(i);
   }
   if (!options.plan) {
     std::set<fs::path> directories;
@@ -87,6 +94,7 @@ std::vector<FileReport> run_batch(const MigrateOptions& options, const std::vect
   Progress progress(options.plan ? "reading" : "migrating", total, ProgressUnit::kBytes,
                     io.progress());
   std::vector<FileReport> reports(items.size());
+  GroupSync syncs;
   const auto migrate = [&](std::size_t i, unsigned jobs) {
     FileOptions file;
     file.plan = options.plan;
@@ -94,11 +102,22 @@ std::vector<FileReport> run_batch(const MigrateOptions& options, const std::vect
     file.dialect = options.dialect;
     file.arch = options.arch;
     file.arch_head = options.arch_head;
-    reports[i] = migrate_file(items[i], file);
-    progress.add(sizes[i]);
+    // Each byte is written once and read back once. What else there is to a file comes at its end.
+    std::atomic<std::uint64_t> passed{0};
+    const auto share = [&](std::uint64_t bytes) { return std::min(bytes / 2, sizes[i]); };
+    file.on_bytes = [&](std::uint64_t bytes) {
+      const std::uint64_t before = passed.fetch_add(bytes, std::memory_order_relaxed);
+      progress.add(share(before + bytes) - share(before));
+    };
+    reports[i] = migrate_file(items[i], file, syncs);
+    progress.add(sizes[i] - share(passed));
   };
-  const unsigned at_once = io.jobs != 0 ? io.jobs : std::max(kFilesAtOnce, available_cores());
-  parallel_for(small.size(), at_once, [&](std::size_t n) { migrate(small[n], 1); });
+  const auto migrate_class = [&](const std::vector<std::size_t>& files, const SizeClass& size) {
+    const unsigned at_once = io.jobs != 0 ? io.jobs : std::max(size.at_once, available_cores());
+    parallel_for(files.size(), at_once, [&](std::size_t n) { migrate(files[n], 1); });
+  };
+  migrate_class(tiny, kTiny);
+  migrate_class(small, kSmall);
   for (const std::size_t i : large) migrate(i, io.jobs);
   return reports;
 }

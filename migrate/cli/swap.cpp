@@ -67,17 +67,19 @@ Unpublished::Unpublished(const fs::path& target)
             fmt::format("{}{}{}", kWorkPrefix, writer_mark(), target.extension().native())) {}
 
 Unpublished::~Unpublished() {
+  if (published_) return;
   std::error_code ignored;
   fs::remove(path_, ignored);
 }
 
-void Unpublished::publish(bool replace) const {
+void Unpublished::publish(bool replace, GroupSync& syncs) {
   if (!replace) {
     rename_to_free(path_, target_);
   } else if (::rename(path_.c_str(), target_.c_str()) == -1) {
     fail_errno(errno, target_.native());
   }
-  sync_directory(parent_of(target_));
+  published_ = true;
+  syncs.sync(parent_of(target_));
 }
 
 void remove_abandoned_results(const fs::path& directory) {
@@ -91,14 +93,15 @@ void remove_abandoned_results(const fs::path& directory) {
   }
 }
 
-void keep_backup(const fs::path& source, const fs::path& backup, const Digest& digest) {
+void keep_backup(const fs::path& source, const fs::path& backup, const Digest& digest,
+                 GroupSync& syncs) {
   make_directories(parent_of(backup));
   if (is_same_name(source, backup))
     fail(Code::kUsage, "{}: is the original itself; choose another --backup directory",
          backup.native());
   // Where the source is a symbolic link, the file behind it: the link would lead nowhere from here.
   if (linkat(AT_FDCWD, source.c_str(), AT_FDCWD, backup.c_str(), AT_SYMLINK_FOLLOW) == 0)
-    return sync_directory(parent_of(backup));
+    return syncs.sync(parent_of(backup));
   if (errno == EEXIST) {
     if (is_backup_of(backup, source, digest)) return;
     fail(Code::kUsage, "{}: another file is there; choose another --backup directory",
@@ -108,9 +111,9 @@ void keep_backup(const fs::path& source, const fs::path& backup, const Digest& d
   copy_durably(source, backup, digest);
 }
 
-void remove_durably(const fs::path& file) {
+void remove_durably(const fs::path& file, GroupSync& syncs) {
   if (::unlink(file.c_str()) == -1) fail_errno(errno, file.native());
-  sync_directory(parent_of(file));
+  syncs.sync(parent_of(file));
 }
 
 }  // namespace reprise::migrate

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ckpt/base/sha256.h"
+#include "migrate/cli/group_sync.h"
 
 #include <filesystem>
 
@@ -19,11 +20,12 @@ class Unpublished {
   const std::filesystem::path& path() const { return path_; }
   // Renames to the target and makes that durable. `replace` false: kIo when the
   // target exists by now. Errors: kIo; the target is then as it was.
-  void publish(bool replace) const;
+  void publish(bool replace, GroupSync& syncs);
 
  private:
   std::filesystem::path target_;
   std::filesystem::path path_;
+  bool published_ = false;
 };
 
 // Removes what publishing attempts of this machine's processes that are gone left in `directory`.
@@ -34,9 +36,9 @@ void remove_abandoned_results(const std::filesystem::path& directory);
 // has this digest already is left alone; where it is no link of `source`, that costs reading it.
 // Errors: kUsage when another file is there, or `backup` is `source` itself; kIo.
 void keep_backup(const std::filesystem::path& source, const std::filesystem::path& backup,
-                 const Digest& digest);
+                 const Digest& digest, GroupSync& syncs);
 
 // unlink and fsync of the directory. Errors: kIo.
-void remove_durably(const std::filesystem::path& file);
+void remove_durably(const std::filesystem::path& file, GroupSync& syncs);
 
 }  // namespace reprise::migrate

@@ -58,6 +58,32 @@ TEST_F(FileTest, UnpublishedFileLeavesTheTargetAndNoTrace) {
   EXPECT_EQ(count(), 1U);
 }
 
+TEST_F(FileTest, ANameOnTheWayIsWrittenDirectlyAndRemovedWhenItFails) {
+  { DurableFile(folder_ / "b", false).file().write(0, as_bytes("half")); }
+  EXPECT_EQ(count(), 0U);
+  {
+    DurableFile file(folder_ / "a", false);
+    EXPECT_EQ(code_of([&] { DurableFile(folder_ / "a", false); }), Code::kIo) << "it is taken";
+    file.file().write(0, as_bytes("text"));
+    EXPECT_EQ(count(), 1U);
+    file.publish();
+  }
+  EXPECT_EQ(read_text(folder_ / "a"), "text");
+  EXPECT_EQ(count(), 1U);
+}
+
+TEST_F(FileTest, ErrorsNameTheTargetNotTheTemporaryFile) {
+  DurableFile file(folder_ / "a");
+  std::vector<std::byte> nothing(1);
+  try {
+    file.file().read(0, nothing);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find((folder_ / "a").native() + ": "), std::string::npos)
+        << error.what();
+  }
+}
+
 TEST_F(FileTest, PublishNewNeverReplaces) {
   write_text(folder_ / "a", "old");
   {

@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+
 namespace reprise::container {
 namespace {
 
@@ -105,6 +107,49 @@ TEST(Manifest, SharedStructureStaysSmall) {
     value = document.arena->tuple(pair);
   }
   EXPECT_LT(encode_manifest(value).json.size(), 4000u);
+}
+
+// Nested keys of 800 bytes made paths of 300 KB, which were built anew for each value: 2 MB took 11
+// s.
+TEST(Manifest, LongPathsCostNothingWhereNoTensorIs) {
+  Document document;
+  Arena& arena = *document.arena;
+  const Value leaf = arena.dict();
+  for (int i = 0; i < 20'000; ++i) {
+    leaf.as_dict().append(arena, Value::integer(i), Value::integer(i));
+    const Value empty = arena.list();
+    leaf.as_dict().append(arena, arena.string(fmt::format("list {}", i)), empty);
+  }
+  const std::string key(800, 'k');
+  Value value = leaf;
+  for (int i = 0; i < 380; ++i) {
+    const Value above = arena.dict();
+    above.as_dict().append(arena, arena.string(key), value);
+    value = above;
+  }
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_LT(encode_manifest(value).json.size(), 2u << 20);
+  document.root = value;
+  EXPECT_TRUE(name_tensors(document).empty());
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(1));
+}
+
+// Unknown classes may list one key again and again.
+TEST(Manifest, ARepeatedKeyCostsNoSearch) {
+  Document document;
+  Arena& arena = *document.arena;
+  const Value opaque = arena.opaque("a.B");
+  const Tensor tensor = patterned(DType::kFloat32, {1});
+  for (int i = 0; i < 20'000; ++i) {
+    opaque.as_opaque().entries.push_back(arena, {arena.string("key"), arena.tensor(tensor)});
+  }
+  document.root = opaque;
+  const auto start = std::chrono::steady_clock::now();
+  const auto names = name_tensors(document);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(1));
+  ASSERT_EQ(names.size(), 20'000u);
+  EXPECT_EQ(names[0].name, "@entries/key");
+  EXPECT_EQ(names[19'999].name, "@entries/key~20000");
 }
 
 TEST(Manifest, DepthIsBoundedBothWays) {

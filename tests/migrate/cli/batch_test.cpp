@@ -81,6 +81,50 @@ TEST_F(Batch, ShardsCoverEachItemOnce) {
   EXPECT_EQ(seen, std::multiset<std::string>(all.begin(), all.end()));
 }
 
+// Jobs of an array start one after the other: with --replace the later ones find some sources gone
+// and results in their place. Slices by position in the list then missed files.
+TEST_F(Batch, ShardsStayWhatTheyAreWhileOtherJobsReplaceFiles) {
+  options_.recursive = true;
+  options_.replace = true;
+  options_.backup = folder_.native() + "-backup";
+  std::set<std::string> all, seen;
+  for (int i = 0; i < 40; ++i) {
+    const std::string name = fmt::format("deep/{}.{}", i, i % 2 == 0 ? "pth" : "ckpt");
+    touch(name);
+    all.insert(name);
+  }
+  std::size_t most = 0;
+  for (int shard = 1; shard <= 5; ++shard) {
+    options_.shard = fmt::format("{}/5", shard);
+    std::size_t taken = 0;
+    for (const Item& item : plan_batch(options_)) {
+      if (item.source.extension() == ".h5") continue;  // another job's result
+      EXPECT_TRUE(seen.insert(fs::relative(item.source, folder_).native()).second);
+      fs::rename(item.source, item.target);
+      ++taken;
+    }
+    most = std::max(most, taken);
+  }
+  EXPECT_EQ(seen, all);
+  EXPECT_LT(most, 20U) << "one slice holds half of them";
+}
+
+TEST_F(Batch, ShardsDoNotDependOnWhereTheTreeIsMounted) {
+  const auto slice = [&](const fs::path& input) {
+    options_.inputs = {input};
+    options_.recursive = true;
+    options_.shard = "2/3";
+    std::vector<std::string> names;
+    for (const Item& item : plan_batch(options_)) names.push_back(item.source.filename().native());
+    return names;
+  };
+  for (int i = 0; i < 20; ++i) touch(fmt::format("deep/{}.pth", i));
+  const auto here = slice(folder_ / "deep");
+  fs::rename(folder_ / "deep", folder_ / "elsewhere");
+  EXPECT_EQ(slice(folder_ / "elsewhere" / ""), here);
+  EXPECT_FALSE(here.empty());
+}
+
 TEST_F(Batch, BadOptionsAreUsageErrors) {
   EXPECT_EQ(code(), Code::kUsage) << "nothing to do";
   touch("a.pth");
