@@ -217,7 +217,7 @@ TEST_F(RunEvidence, AReplayThatIsEndedLeavesNothingBehind) {
   put(*scratch_ / "slow", "#!/bin/sh\nmkdir -p \"$4\"\ntouch \"$4/started\"\nexec sleep 98765\n");
   must(scratch_->path(), "chmod +x slow");
   const Outcome outcome =
-      run("export TMPDIR=" + temporary.native() + "; " + kRepro +
+      run("export TMPDIR=" + temporary.native() + "; timeout -k 1 30 " + kRepro +
           " replay base --from '<ep1>' --train ../slow & pid=$!; while ! test -e " +
           temporary.native() + "/*/started; do sleep 0.02; done; kill -TERM $pid; wait $pid");
   EXPECT_EQ(outcome.code, 128 + SIGTERM) << outcome.out;
