@@ -270,6 +270,25 @@ void rename_to_free(const fs::path& from, const fs::path& to) {
   ::unlink(from.c_str());
 }
 
+void copy_durably(const fs::path& source, const fs::path& target, const Digest& digest) {
+  const File in = File::open(source);
+  DurableFile out(target);
+  std::vector<std::byte> buffer(4 << 20);
+  const std::uint64_t size = in.size();
+  for (std::uint64_t offset = 0; offset < size;) {
+    const auto length = std::min<std::uint64_t>(buffer.size(), size - offset);
+    in.read(offset, std::span(buffer).first(length));
+    out.file().write(offset, Bytes(buffer).first(length));
+    offset += length;
+  }
+  // What is compared comes from the disk.
+  out.file().sync();
+  posix_fadvise(out.file().descriptor(), 0, 0, POSIX_FADV_DONTNEED);
+  if (sha256_file(out.temporary_path()) != digest)
+    fail(Code::kIo, "{}: the copy differs from {}", target.native(), source.native());
+  out.publish_new();
+}
+
 void write_text(const fs::path& target, std::string_view text) {
   DurableFile file(target);
   file.file().write(0, as_bytes(text));

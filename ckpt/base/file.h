@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ckpt/base/bytes.h"
+#include "ckpt/base/sha256.h"
 
 #include <filesystem>
 #include <functional>
@@ -128,6 +129,11 @@ class DurableFile {
 // Renames `from` to `to`, a name that must be free: kIo when it is taken by then, and `from`
 // stays. Both are on one file system. Not durable before the directory is synced.
 void rename_to_free(const std::filesystem::path& from, const std::filesystem::path& to);
+
+// A second, durable file of the content of `source`, read back and compared with `digest` before it
+// gets the name `target`, which must be free. Errors: kIo; kNotFound.
+void copy_durably(const std::filesystem::path& source, const std::filesystem::path& target,
+                  const Digest& digest);
 
 // "<pid>-<host>-<random>": the part of a temporary file's name that says who writes it.
 std::string writer_mark();

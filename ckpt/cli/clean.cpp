@@ -6,6 +6,7 @@
 #include "ckpt/store/retention.h"
 
 #include <memory>
+#include <set>
 
 namespace reprise::cli {
 namespace {
@@ -41,12 +42,12 @@ int run(CleanOptions options, Io& io) {
     for (auto& found : store::RunDirectory::find_all(root)) references.push_back(std::move(found));
   }
   std::vector<store::RetentionPlan> plans;
+  std::vector<store::RunLock> locks;  // until the end: nobody starts to write meanwhile
+  std::set<std::filesystem::path> seen;
   for (const auto& path : options.runs) {
     const store::RunDirectory run = store::RunDirectory::open(path);
-    if (!options.dry_run && run.info().state == store::RunState::kRunning) {
-      fail(Code::kMismatch, "{}: is being written; wait for its end, or look with --dry-run",
-           path.native());
-    }
+    if (!seen.insert(std::filesystem::canonical(path)).second) continue;
+    if (!options.dry_run) locks.push_back(run.hold());
     plans.push_back(store::plan_retention(run, policy, references));
   }
   // All plans are made before anything is removed: they were made of one state.

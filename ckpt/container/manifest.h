@@ -23,8 +23,9 @@ inline constexpr std::size_t kDepthLimit = 400;
 // The largest manifest that is written or read.
 inline constexpr std::uint64_t kManifestLimit = 256u << 20;
 
-// Bytes of all names of tensors together: short keys, nested and shared, make long paths.
-inline constexpr std::uint64_t kNamesLimit = 256u << 20;
+// Bytes of all names of tensors together: short keys, nested and shared, make long paths of a
+// small file. Half a million names of 64 bytes.
+inline constexpr std::uint64_t kNamesLimit = 32u << 20;
 
 struct EncodedDocument {
   std::string json;

@@ -259,27 +259,35 @@ RunInfo RunDirectory::info() const {
   return info;
 }
 
-RunLock RunDirectory::lock() const {
+RunLock RunDirectory::hold() const {
   auto state = std::make_unique<RunLock::State>(RunLock::State{path_, open_lock(path_), {}});
   if (flock(state->file.descriptor(), LOCK_EX | LOCK_NB) == -1) {
     if (errno != EWOULDBLOCK) fail_errno(errno, state->file.path().native());
     const RunInfo other = read_info(path_);
+    if (other.state != RunState::kRunning)
+      fail(Code::kMismatch, "{}: another process is cleaning up here; wait for it", path_.native());
     fail(Code::kMismatch, "{}: process {} on {} is writing here; wait for it, or stop it",
          path_.native(), other.pid, printable(other.host, 80));
   }
   state->info = read_info(path_);
-  if (state->info.run.is_nil()) {
-    state->info.run = Uuid::random();
-    state->info.started = now_utc();
+  return RunLock(std::move(state));
+}
+
+RunLock RunDirectory::lock() const {
+  RunLock held = hold();
+  RunInfo& info = held.state_->info;
+  if (info.run.is_nil()) {
+    info.run = Uuid::random();
+    info.started = now_utc();
   }
-  state->info.state = RunState::kRunning;
-  state->info.host = host_name();
-  state->info.pid = getpid();
-  state->info.updated = now_utc();
-  write_info(path_, state->info);
+  info.state = RunState::kRunning;
+  info.host = host_name();
+  info.pid = getpid();
+  info.updated = now_utc();
+  write_info(path_, info);
   remove_abandoned(path_);
   remove_abandoned(checkpoints());
-  return RunLock(std::move(state));
+  return held;
 }
 
 std::vector<CheckpointEntry> RunDirectory::list() const { return list_checkpoints(checkpoints()); }

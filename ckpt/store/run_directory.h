@@ -89,6 +89,9 @@ class RunDirectory {
   // Becomes the one writer: marks the run as running and removes temporary files of
   // dead writers. Errors: kMismatch naming host and process when another one writes; kIo.
   RunLock lock() const;
+  // Keeps other writers away while files are tidied up, and changes nothing of what the run says
+  // of itself. Errors: those of lock().
+  RunLock hold() const;
 
   // See checkpoint_list.h.
   std::vector<CheckpointEntry> list() const;

@@ -38,7 +38,10 @@ void preserve_if_needed(const fs::path& target) {
   if (!keeper) return;
   // A second link, so that there is no moment without a file of either name.
   if (::link(target.c_str(), keeper->c_str()) == -1 && errno != EEXIST) {
-    fail_errno(errno, keeper->native());
+    const bool without_links =
+        errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS || errno == EMLINK;
+    if (!without_links) fail_errno(errno, keeper->native());
+    copy_durably(target, *keeper, sha256_file(target));
   }
   sync_directory(keeper->parent_path());
 }

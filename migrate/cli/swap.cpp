@@ -11,7 +11,6 @@
 #include <cerrno>
 #include <cstdio>
 #include <string>
-#include <vector>
 
 namespace reprise::migrate {
 namespace fs = std::filesystem;
@@ -22,22 +21,6 @@ constexpr std::string_view kWorkPrefix = ".reprise-migrate.tmp-";
 
 fs::path parent_of(const fs::path& path) {
   return path.has_parent_path() ? path.parent_path() : fs::path(".");
-}
-
-void copy_durably(const fs::path& source, const fs::path& target, const Digest& digest) {
-  const File in = File::open(source);
-  DurableFile out(target);
-  std::vector<std::byte> buffer(4 << 20);
-  const std::uint64_t size = in.size();
-  for (std::uint64_t offset = 0; offset < size;) {
-    const auto length = std::min<std::uint64_t>(buffer.size(), size - offset);
-    in.read(offset, std::span(buffer).first(length));
-    out.file().write(offset, Bytes(buffer).first(length));
-    offset += length;
-  }
-  if (sha256_file(out.temporary_path()) != digest)
-    fail(Code::kIo, "{}: the copy differs from {}", target.native(), source.native());
-  out.publish_new();
 }
 
 // Whether both are one name in one directory, whatever way leads there.

@@ -81,6 +81,20 @@ TEST_F(Runs, CleanLeavesARunThatIsBeingWritten) {
   EXPECT_EQ(run_.list().size(), 4U);
 }
 
+TEST_F(Runs, CleanKeepsOthersAwayAndTheStateAsItWas) {
+  const store::RunState before = run_.info().state;
+  {
+    const store::RunLock other = run_.hold();
+    const Outcome outcome = run({"clean", "runs/road/1", "--keep-last", "1"});
+    EXPECT_EQ(outcome.code, 15);
+    EXPECT_THAT(outcome.err, HasSubstr("another process is cleaning up here"));
+    EXPECT_EQ(run_.list().size(), 4U);
+  }
+  EXPECT_EQ(run({"clean", "runs/road/1", "runs/road/../road/1", "--keep-last", "1"}).code, 0)
+      << "one run by two names";
+  EXPECT_EQ(run_.info().state, before);
+}
+
 TEST_F(Runs, CleanDropsOptimizers) {
   const Outcome outcome = run({"clean", "runs/road/1", "--drop-optimizer", "--json"});
   EXPECT_EQ(outcome.code, 0);

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <chrono>
 
@@ -132,6 +133,32 @@ TEST(Manifest, LongPathsCostNothingWhereNoTensorIs) {
   document.root = value;
   EXPECT_TRUE(name_tensors(document).empty());
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(1));
+}
+
+// A key of 800 bytes, shared by 380 levels, is a path of 300 KB for each tensor of a tiny file.
+TEST(Manifest, LongNamesAreRefusedBeforeTheyCostMemory) {
+  Document document;
+  Arena& arena = *document.arena;
+  const Value leaf = arena.list();
+  const Tensor tensor = patterned(DType::kFloat32, {1});
+  for (int i = 0; i < 5000; ++i) leaf.as_sequence().items.push_back(arena, arena.tensor(tensor));
+  const Value key = arena.string(std::string(800, 'k'));
+  Value value = leaf;
+  for (int i = 0; i < 380; ++i) {
+    const Value above = arena.dict();
+    above.as_dict().append(arena, key, value);
+    value = above;
+  }
+  const auto peak_kib = [] {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss;
+  };
+  const long before = peak_kib();
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_THROW(encode_manifest(value), Error);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(1));
+  EXPECT_LT(peak_kib() - before, 64 << 10);
 }
 
 // Unknown classes may list one key again and again.
