@@ -50,7 +50,9 @@ std::optional<std::string> first_other(const TensorDigests& first, const TensorD
 
 int run_selfcheck(const SelfcheckParts& parts, const std::function<Beginning()>& begin) {
   if (parts.communicator.world() > 1) {
-    fail(Code::kUsage, "--selfcheck runs in one process; leave out --nproc");
+    fail(Code::kUsage,
+         "--selfcheck compares the ops of one process, which computes the bits of any number of "
+         "them; start one");
   }
   const auto first = std::make_unique<Pass>();
   run_pass(parts, begin(), *first);

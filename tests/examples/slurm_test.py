@@ -7,6 +7,7 @@ again by Slurm and resumes; the run then has the ledger of one never stopped.
 Usage: slurm_test.py TRAIN SOURCE_DIR. Exit code 77: Slurm is not installed or cannot run here.
 """
 
+import ctypes
 import getpass
 import os
 import pathlib
@@ -27,6 +28,12 @@ UPDATES = "40"
 def skip(reason):
     print(f"skipped: {reason}")
     sys.exit(SKIPPED)
+
+
+def adopt_orphans():
+    """slurmd starts each slurmstepd as a daemon of its own, which would outlive the cluster."""
+    PR_SET_CHILD_SUBREAPER = 36
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def free_port():
@@ -109,12 +116,25 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP OverSubscribe=
         return done.stdout.strip()
 
     def stop(self):
+        if len(self.daemons) == 3 and all(daemon.poll() is None for daemon in self.daemons):
+            self("scancel", "--user", getpass.getuser(), check=False)
+            for _ in range(200):
+                if not self("squeue", "-h", check=False):
+                    break
+                time.sleep(0.1)
         for daemon in reversed(self.daemons):
             daemon.send_signal(signal.SIGTERM)
             try:
                 daemon.wait(10)
             except subprocess.TimeoutExpired:
                 daemon.kill()
+        # What slurmd leaves behind is ours since adopt_orphans().
+        for stray in pathlib.Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+            try:
+                os.kill(int(stray), signal.SIGKILL)
+                os.waitpid(int(stray), 0)
+            except (ProcessLookupError, ChildProcessError):
+                pass
 
 
 def wait_until(what, ready, job_log, seconds=90):
@@ -163,6 +183,7 @@ def main():
         skip(f"not installed: {', '.join(missing)} (Debian: slurmctld slurmd slurm-client munge)")
     if os.geteuid() != 0:
         skip("slurmd has to run as root here")
+    adopt_orphans()
     with tempfile.TemporaryDirectory(prefix="reprise-slurm-") as name:
         folder = pathlib.Path(name)
         folder.chmod(0o711)  # munge wants its socket to be reachable
