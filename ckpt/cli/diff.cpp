@@ -101,8 +101,19 @@ class FieldList {
   const std::vector<std::pair<std::string, Json>>& fields() const { return fields_; }
 
  private:
+  // Values that a small file shares are as many fields as there are ways to them.
+  void spend(std::size_t bytes) {
+    spent_bytes_ += bytes;
+    if (spent_bytes_ > kFieldsLimit) {
+      fail(Code::kUnsupported,
+           "fields of more than {} bytes cannot be compared; --tensors leaves them out",
+           kFieldsLimit);
+    }
+  }
+
   void walk(const std::string& name, Value value, int depth) {
     if (value.is_tensor() || name == "reprise/random" || depth > 60) return;
+    spend(64 + name.size() + value.if_string().value_or("").size());
     const DictNode* dict = value.if_dict();
     if (dict != nullptr) {
       for (const DictEntry& entry : dict->entries) {
@@ -128,6 +139,8 @@ class FieldList {
     }
   }
 
+  static constexpr std::size_t kFieldsLimit = 16u << 20;
+  std::size_t spent_bytes_ = 0;
   std::vector<std::pair<std::string, Json>> fields_;
 };
 

@@ -117,6 +117,8 @@ class Encoder {
  private:
   // Finds the nodes that occur more than once; only they get an id.
   void count(Value v, std::size_t depth) {
+    // Text is written wherever it occurs: what is too large is refused before it is there.
+    if (const auto text = v.if_string()) add_text(text->size());
     if (!has_children(v) && v.kind() != Kind::kByteArray) return;
     if (depth > kDepthLimit) {
       fail(Code::kUnsupported,
@@ -126,6 +128,17 @@ class Encoder {
     }
     if (++occurrences_[v.identity()] > 1) return;
     for_each_child(v, [&](Value child) { count(child, depth + 1); });
+  }
+
+  void add_text(std::size_t bytes) {
+    text_bytes_ += bytes;
+    if (!names_only_ && text_bytes_ > kManifestLimit) fail_too_large();
+  }
+
+  [[noreturn]] static void fail_too_large() {
+    fail(Code::kUnsupported,
+         "what is not a tensor needs more than {} bytes of manifest; keep large data in tensors",
+         kManifestLimit);
   }
 
   static bool has_children(Value v) {
@@ -171,12 +184,7 @@ class Encoder {
 
   void put(std::string_view text) {
     if (names_only_) return;
-    if (json().size() + text.size() > kManifestLimit) {
-      fail(Code::kUnsupported,
-           "what is not a tensor needs more than {} bytes of manifest; keep large "
-           "data in tensors",
-           kManifestLimit);
-    }
+    if (json().size() + text.size() > kManifestLimit) fail_too_large();
     json() += text;
   }
 
@@ -444,6 +452,7 @@ class Encoder {
   bool names_only_;
   EncodedDocument result_;
   std::uint64_t name_bytes_ = 0;
+  std::uint64_t text_bytes_ = 0;
   std::unordered_map<const void*, std::size_t> occurrences_;
   std::unordered_map<const void*, std::size_t> ids_;
 };

@@ -138,10 +138,11 @@ int run(const MigrateOptions& options, Io& io) {
   for (const fs::path& file : options.reports) write_report(file, reports, options.plan);
   const auto failed = std::ranges::count(reports, false, &FileReport::ok);
   if (failed > 0) {
-    const std::string_view rest = options.plan ? "nothing was written"
-                                  : options.replace
-                                      ? "their originals are in place, or in the backup"
-                                      : "the others are done, and the sources are untouched";
+    const std::string_view rest =
+        options.plan                                         ? "nothing was written"
+        : static_cast<std::size_t>(failed) == reports.size() ? "the sources are untouched"
+        : options.replace ? "their originals are in place, or in the backup"
+                          : "the others are done, and the sources are untouched";
     io.say("{} of {} files failed; {}", failed, reports.size(), rest);
   }
   return failed > 0 ? static_cast<int>(Code::kNo) : 0;

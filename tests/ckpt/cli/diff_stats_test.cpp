@@ -40,6 +40,24 @@ TEST_F(DiffStats, EqualFilesAreEqual) {
             "fields differ\n");
 }
 
+// Forty lists that each hold the one below twice are 2^40 fields.
+TEST_F(DiffStats, FieldsThatASmallFileSharesAreBounded) {
+  Checkpoint c = with({1, 2, 3, 4});
+  Value value = c.arena->list();
+  for (int i = 0; i < 40; ++i) {
+    const Value pair[] = {value, value};
+    value = c.arena->list(pair);
+  }
+  const Value unmapped = c.arena->dict();
+  unmapped.as_dict().append(*c.arena, "shared", value);
+  c.unmapped = unmapped;
+  save(c, "a.h5");
+  const Outcome outcome = run({"diff", "a.h5", "a.h5"});
+  EXPECT_EQ(outcome.code, 13);
+  EXPECT_THAT(outcome.err, HasSubstr("--tensors leaves them out"));
+  EXPECT_EQ(run({"diff", "a.h5", "a.h5", "--tensors"}).code, 0);
+}
+
 TEST_F(DiffStats, ChangedTensorIsMeasured) {
   save(with({1, 2, 3, 4}), "a.h5");
   save(with({1, std::nextafter(2.0F, 3.0F), 3, 5}), "b.h5");

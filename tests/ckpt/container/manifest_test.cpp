@@ -161,6 +161,20 @@ TEST(Manifest, LongNamesAreRefusedBeforeTheyCostMemory) {
   EXPECT_LT(peak_kib() - before, 64 << 10);
 }
 
+// A text of 100 KB that a file of 160 KB names 10,000 times took 430 MB before it was refused.
+TEST(Manifest, SharedTextIsRefusedBeforeItIsWritten) {
+  Document document;
+  Arena& arena = *document.arena;
+  const Value text = arena.string(std::string(100'000, 'x'));
+  const Value list = arena.list();
+  for (int i = 0; i < 10'000; ++i) list.as_sequence().items.push_back(arena, text);
+  rusage before{}, after{};
+  getrusage(RUSAGE_SELF, &before);
+  EXPECT_THROW(encode_manifest(list), Error);
+  getrusage(RUSAGE_SELF, &after);
+  EXPECT_LT(after.ru_maxrss - before.ru_maxrss, 16 << 10);
+}
+
 // Unknown classes may list one key again and again.
 TEST(Manifest, ARepeatedKeyCostsNoSearch) {
   Document document;
