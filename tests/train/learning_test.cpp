@@ -72,7 +72,7 @@ TEST(Learning, DinoBringsImagesOfAClassTogetherThatItNeverSawTheNameOf) {
   const Scratch scratch;
   const Arguments what =
       words(
-          "--mode dino --arch resnet18 --batch-size 32 --shards 2 --max-samples 5000 --local-crops "
+          "--mode dino --arch resnet18 --batch-size 32 --shards 1 --max-samples 5000 --local-crops "
           "0 "
           "--global-crop-min 0.2 --out-dim 256 --head-hidden 256 --head-bottleneck 64 "
           "--teacher-temp 0.02 --warmup-teacher-temp 0.02 --center-momentum 0.5 "
@@ -90,7 +90,7 @@ TEST(Learning, DinoBringsImagesOfAClassTogetherThatItNeverSawTheNameOf) {
   const double trained = accuracy("trained", "--lr 0.0005 --warmup-epochs 0.5 --epochs 4");
   RecordProperty("untrained", std::to_string(untrained));
   RecordProperty("trained", std::to_string(trained));
-  // 26.6 and 30.5; chance is 10. The bits are fixed.
+  // 27.1 and 32.5 on 2,000 images; chance is 10. The bits are fixed.
   EXPECT_GT(trained, untrained + 3);
 }
 
