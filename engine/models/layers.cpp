@@ -3,6 +3,7 @@
 #include "ckpt/base/error.h"
 #include "engine/determinism/op_trace.h"
 #include "engine/models/linear_product.h"
+#include "engine/models/product_convolution.h"
 #include "engine/random/stream.h"
 
 #include <ATen/ATen.h>
@@ -50,7 +51,11 @@ Convolution::Convolution(Layout& layout, const std::string& name, std::int64_t i
 at::Tensor Convolution::operator()(const Weights& weights, const at::Tensor& x,
                                    const Pass& pass) const {
   const ModuleScope scope(weights.layout().module_of(weight_));
-  return at::conv2d(cast(x, pass), cast(weights.parameter(weight_), pass), {}, stride_, padding_);
+  const at::Tensor images = cast(x, pass);
+  const at::Tensor kernel = cast(weights.parameter(weight_), pass);
+  return suits_product(images, kernel, stride_, padding_)
+             ? product_convolution(images, kernel, stride_, padding_)
+             : at::conv2d(images, kernel, {}, stride_, padding_);
 }
 
 BatchNorm::BatchNorm(Layout& layout, const std::string& name, std::int64_t channels)
