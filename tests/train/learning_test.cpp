@@ -27,11 +27,11 @@ TEST(Learning, RoadsSteeringErrorIsBelowAConstantPredictors) {
                                           "--batch-size",
                                           "32",
                                           "--epochs",
-                                          "5",
+                                          "8",
                                           "--augment",
                                           "none",
                                           "--lr",
-                                          "0.0005",
+                                          "0.001",
                                           "--warmup-epochs",
                                           "0.5",
                                           "--save-last-only",
@@ -48,8 +48,8 @@ TEST(Learning, RoadsSteeringErrorIsBelowAConstantPredictors) {
                       "0", "--save-last-only", "--json", "-q", "--work-dir", scratch / "constant"});
   ASSERT_EQ(constant.code, 0) << constant.err;
   RecordProperty("mae", std::to_string(metric(outcome, "val/mae")));
-  // 160 updates bring 0.642 to 0.470. The bits are fixed, so this is no matter of luck.
-  EXPECT_LT(metric(outcome, "val/mae"), 0.8 * metric(constant, "val/mae"));
+  // 256 updates bring 0.642 to 0.391; kernels of another CPU would give a somewhat other number.
+  EXPECT_LT(metric(outcome, "val/mae"), 0.7 * metric(constant, "val/mae"));
 }
 
 TEST(Learning, CifarImagesAreToldApartFarBetterThanByChance) {
