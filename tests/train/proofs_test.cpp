@@ -6,7 +6,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <csignal>
 #include <map>
+#include <thread>
 
 namespace reprise::training {
 namespace {
@@ -115,6 +118,20 @@ TEST_F(Proofs, StoppedByATermSignalInTheMiddleOfAnEpochAndResumed) {
   EXPECT_EQ(stopped.code, 75) << stopped.err;
   const Outcome resumed = train(*scratch_, {"--resume-from", run, "-q"});
   EXPECT_EQ(resumed.code, 0) << resumed.err;
+  expect_unstopped(run);
+}
+
+// One of so many signals meets every kernel there is; the heap has to survive each.
+TEST_F(Proofs, StoppedByDozensOfSignalsAndResumed) {
+  const std::string run = *scratch_ / "signals";
+  const Process process = start_train(*scratch_, kViT + Arguments{"--work-dir", run});
+  ASSERT_TRUE(wait_for_update(process, run, 5));
+  for (int i = 0; i < 40 && kill(process.pid, SIGTERM) == 0; ++i) {
+    std::this_thread::sleep_for(std::chrono::microseconds(300));
+  }
+  const Outcome stopped = finish(process);
+  EXPECT_EQ(stopped.code, 75) << stopped.err;
+  EXPECT_EQ(train(*scratch_, {"--resume-from", run, "-q"}).code, 0);
   expect_unstopped(run);
 }
 
