@@ -98,13 +98,16 @@ configure() {
   echo "$settings" >"$stamp"
 }
 
-# build PRESET: configures, compiles, and for presets that people run points build/bin at the
+# build PRESET [TARGET...]: configures, compiles all or these, and for presets that people run points build/bin at the
 # binaries.
 build() {
-  local preset=$1
+  local preset=$1 targets=()
+  shift
+  if (($#)); then targets=(--target "$@"); fi
   configure "$preset"
-  say "building (cmake --build --preset $preset --parallel $jobs)"
-  cmake --build --preset "$preset" --parallel "$jobs" >&2 || die 1 "building preset '$preset' failed"
+  say "building (cmake --build --preset $preset --parallel $jobs ${targets[*]})"
+  cmake --build --preset "$preset" --parallel "$jobs" "${targets[@]}" >&2 ||
+    die 1 "building preset '$preset' failed"
   case $preset in
     default | tools | cuda | release)
       ln -sfn "$preset/bin" build/bin
