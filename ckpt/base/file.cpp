@@ -159,7 +159,8 @@ std::shared_ptr<const MappedFile> MappedFile::open(const fs::path& path) {
 }
 
 void MappedFile::read(std::uint64_t offset, MutableBytes out) const {
-  if (is_mapped()) return file_.read(offset, out);
+  // Past the end it is the file that says so.
+  if (is_mapped() || !fits(offset, out.size(), bytes_.size())) return file_.read(offset, out);
   std::ranges::copy(bytes_.subspan(offset, out.size()), out.begin());
 }
 

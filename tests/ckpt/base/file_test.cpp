@@ -165,6 +165,18 @@ TEST_F(FileTest, MappedFileShowsItsBytesAlsoAfterRelease) {
   EXPECT_TRUE(MappedFile::open(folder_ / "empty")->bytes().empty());
 }
 
+TEST_F(FileTest, ReadingPastTheEndOfAMappedFileIsCorruptWhateverItsSize) {
+  for (const std::size_t size : {std::size_t{10}, std::size_t{100'000}}) {
+    write_text(folder_ / "a", std::string(size, 'm'));
+    const auto mapped = MappedFile::open(folder_ / "a");
+    std::vector<std::byte> out(8);
+    mapped->read(size - 8, out);
+    EXPECT_EQ(out.back(), std::byte{'m'});
+    EXPECT_EQ(code_of([&] { mapped->read(size - 4, out); }), Code::kCorrupt) << size;
+    EXPECT_EQ(code_of([&] { mapped->read(size + 4096, out); }), Code::kCorrupt) << size;
+  }
+}
+
 TEST_F(FileTest, PagesThatAreGoneAreAnErrorAndNoSignal) {
   write_text(folder_ / "a", std::string(100'000, 'm'));
   const auto mapped = MappedFile::open(folder_ / "a");
