@@ -1,4 +1,4 @@
-// Joins the processes of a run over c10d's Gloo.
+// Joins the processes of a run: over c10d's Gloo, and through memory on one machine.
 #pragma once
 
 #include "engine/distributed/communicator.h"
@@ -13,6 +13,9 @@ struct ConnectOptions {
   // How long to wait for ranks that have not come yet, and for a silent one later.
   std::chrono::seconds join_timeout{120};
   std::chrono::seconds silence_timeout{600};
+  // Whether ranks of one machine exchange through memory instead of the network; the bits are the
+  // same. Where memory cannot be shared (other containers, other users) it is the network.
+  bool share_memory = true;
 };
 
 // Meets the other ranks at `place` and connects to them; single_process() when there are none.

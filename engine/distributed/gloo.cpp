@@ -1,6 +1,7 @@
 #include "engine/distributed/connect.h"
 
 #include "ckpt/base/error.h"
+#include "engine/distributed/neighbours.h"
 
 #include <ATen/ATen.h>
 #include <fmt/ranges.h>
@@ -9,8 +10,10 @@
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <functional>
+#include <memory>
 #include <string>
 #include <thread>
 #include <utility>
@@ -38,7 +41,7 @@ class Gloo : public Communicator {
  public:
   Gloo(c10::intrusive_ptr<c10d::Store> store, const ProcessPlace& place,
        const ConnectOptions& options)
-      : store_(std::move(store)), place_(place) {
+      : store_(std::move(store)), place_(place), silence_timeout_(options.silence_timeout) {
     auto gloo = c10d::ProcessGroupGloo::Options::create(options.silence_timeout);
     const char* interface = std::getenv("GLOO_SOCKET_IFNAME");
     if (interface != nullptr) {
@@ -49,17 +52,27 @@ class Gloo : public Communicator {
       gloo->devices.push_back(c10d::ProcessGroupGloo::createDefaultDevice());
     }
     group_ = c10::make_intrusive<c10d::ProcessGroupGloo>(store_, place.rank, place.world, gloo);
+    if (options.share_memory) meet_neighbours();
   }
 
   int rank() const override { return place_.rank; }
   int world() const override { return place_.world; }
 
   void exchange(int partner, std::span<const std::byte> out, std::span<std::byte> in) override {
-    transfer(partner, out, partner, in);
+    if (!is_near(partner)) return transfer(partner, out, partner, in);
+    exchange_pieces(partner, out, in.size(),
+                    [&](std::size_t offset, std::span<const std::byte> piece) {
+                      std::ranges::copy(piece, in.subspan(offset).begin());
+                    });
   }
 
   void exchange_pieces(int partner, std::span<const std::byte> out, std::size_t in_bytes,
                        const Arrived& arrived) override {
+    if (is_near(partner)) {
+      return guarded(partner, [&] {
+        neighbours_->exchange(partner, out, in_bytes, arrived, silence_timeout_);
+      });
+    }
     pieces_.resize(kPiecesAhead * kPieceBytes);
     std::vector<c10::intrusive_ptr<c10d::Work>> sending, receiving;
     for (std::size_t first = 0; first < out.size(); first += kPieceBytes) {
@@ -130,6 +143,25 @@ class Gloo : public Communicator {
                          {static_cast<std::int64_t>(bytes.size())}, at::TensorOptions(at::kByte));
   }
 
+  bool is_near(int partner) const { return neighbours_ && neighbours_->has(partner); }
+
+  // A pair shares memory when each of both could open the other's.
+  void meet_neighbours() {
+    neighbours_ = std::make_unique<Neighbours>(rank(), world());
+    const NeighbourCard mine = neighbours_->card();
+    std::vector<NeighbourCard> cards(static_cast<std::size_t>(world()));
+    all_gather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(cards)));
+    const std::vector<std::uint8_t> opened = neighbours_->open(cards);
+    std::vector<std::uint8_t> all(opened.size() * cards.size());
+    all_gather(std::as_bytes(std::span(opened)), std::as_writable_bytes(std::span(all)));
+    for (std::size_t bit = 0; bit < opened.size(); ++bit) {
+      const auto partner = static_cast<std::size_t>(rank() ^ (1 << bit));
+      if (partner < cards.size() && all[partner * opened.size() + bit] == 0) {
+        neighbours_->close(bit);
+      }
+    }
+  }
+
   // Sends to one rank while it receives from one, the same or another.
   void transfer(int to, std::span<const std::byte> out, int from, std::span<std::byte> in) {
     std::vector<at::Tensor> sent{borrowed(out)};
@@ -170,7 +202,9 @@ class Gloo : public Communicator {
 
   c10::intrusive_ptr<c10d::Store> store_;
   ProcessPlace place_;
+  std::chrono::seconds silence_timeout_;
   c10::intrusive_ptr<c10d::ProcessGroupGloo> group_;
+  std::unique_ptr<Neighbours> neighbours_;
   std::vector<std::byte> pieces_;
 };
 

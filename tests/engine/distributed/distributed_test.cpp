@@ -51,10 +51,11 @@ std::string free_port() {
 void expect_same_on_all_worlds(const std::string& what) {
   const Ended one = run("1 2 " + what);
   ASSERT_EQ(one.code, 0) << one.text;
-  for (const std::string world_and_threads : {"2 1 ", "4 1 ", "2 2 "}) {
-    const Ended other = run(world_and_threads + what);
+  for (const std::string& how :
+       {"2 1 " + what, "4 1 " + what, "2 2 " + what, "4 1 " + what + " network"}) {
+    const Ended other = run(how);
     EXPECT_EQ(other.code, 0) << other.text;
-    EXPECT_EQ(other.text, one.text) << "processes and threads: " << world_and_threads;
+    EXPECT_EQ(other.text, one.text) << "processes, threads, what: " << how;
   }
 }
 
@@ -65,11 +66,14 @@ TEST(Processes, DoNotChangeAResNetWithBatchNormAndAccumulation) {
 TEST(Processes, DoNotChangeAVitWithDropoutAndDropPath) { expect_same_on_all_worlds("vit"); }
 
 TEST(Processes, OneThatDiesTakesTheOthersDownWithItsRank) {
-  const auto start = std::chrono::steady_clock::now();
-  const Ended ended = run("4 1 die");
-  EXPECT_NE(ended.code, 0);
-  EXPECT_NE(ended.text.find("rank 1 was killed by signal 9"), std::string::npos) << ended.text;
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(30));
+  for (const std::string how : {"die", "die_exchanging", "die_exchanging network"}) {
+    const auto start = std::chrono::steady_clock::now();
+    const Ended ended = run("4 1 " + how);
+    EXPECT_NE(ended.code, 0) << how;
+    EXPECT_NE(ended.text.find("rank 1 was killed by signal 9"), std::string::npos)
+        << how << ": " << ended.text;
+    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(30)) << how;
+  }
 }
 
 TEST(Processes, DifferentOptionsAreNamed) {

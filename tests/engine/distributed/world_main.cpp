@@ -1,6 +1,6 @@
 // The program that distributed_test starts: trains the small run in as many processes as it is
-// told, and rank 0 prints losses and digest. `world_main N THREADS CASE`, CASE: resnet, vit, die,
-// options, wait.
+// told, and rank 0 prints losses and digest. `world_main N THREADS CASE [network]`, CASE: resnet,
+// vit, die, die_exchanging, options, wait; network: ranks share no memory.
 #include "ckpt/base/error.h"
 #include "engine/distributed/agree.h"
 #include "engine/distributed/connect.h"
@@ -9,6 +9,7 @@
 
 #include <unistd.h>
 #include <csignal>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -22,6 +23,7 @@ int train(const std::vector<std::string>& arguments) {
   const std::string& what = arguments.at(3);
   ConnectOptions how;
   if (what == "wait") how.join_timeout = std::chrono::seconds(2);
+  how.share_memory = arguments.size() == 4;
   const auto communicator = connect(place, how);
   if (what == "options") {
     require_equal_options(*communicator,
@@ -32,6 +34,15 @@ int train(const std::vector<std::string>& arguments) {
     communicator->barrier();
     if (communicator->rank() == 1) ::raise(SIGKILL);
     for (int i = 0; i < 1000; ++i) communicator->barrier();
+    return 0;
+  }
+  if (what == "die_exchanging") {
+    std::vector<std::byte> out(10000000), in(out.size());
+    for (int i = 0; i < 1000; ++i) {
+      if (communicator->rank() == 1 && i == 5) ::raise(SIGKILL);
+      communicator->exchange(communicator->rank() ^ 1, out, in);
+      communicator->exchange(communicator->rank() ^ 2, out, in);
+    }
     return 0;
   }
   const SmallRun run = what == "vit" ? small_vit() : small_resnet();
