@@ -22,7 +22,7 @@ constexpr std::uint64_t kLargestByteOrderRecord = 16;
 class TorchArchive {
  public:
   explicit TorchArchive(std::shared_ptr<const MappedFile> file)
-      : file_(std::move(file)), directory_(ZipDirectory::read(file_->bytes())) {
+      : file_(std::move(file)), directory_(ZipDirectory::read(*file_)) {
     find_root();
     big_endian_ = read_byte_order();
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ckpt/base/bytes.h"
+#include "ckpt/base/file.h"
 
 #include <cstdint>
 #include <map>
@@ -34,6 +35,8 @@ class ZipDirectory {
   // more than 200 times their stored size; kUnsupported for encryption, other methods,
   // several disks.
   static ZipDirectory read(Bytes archive);
+  // The same of a file; what the disk does not give of its local headers is kIo.
+  static ZipDirectory read(const MappedFile& archive);
 
   // Whether an entry's name ends like that, by the central directory alone: for telling
   // archives apart without touching every page that read() does. Errors: as read().
@@ -44,6 +47,8 @@ class ZipDirectory {
   const ZipEntry* find(std::string_view name) const;
 
  private:
+  static ZipDirectory read(Bytes archive, const MappedFile* file);
+
   std::vector<ZipEntry> entries_;
   std::map<std::string_view, std::size_t> by_name_;
 };
