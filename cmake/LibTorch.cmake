@@ -4,7 +4,8 @@
 #   reprise::torch       CPU library and headers. Programs that link it start without loading CUDA,
 #                        and get CUDA by dlopen("libtorch_cuda.so") when a device is asked for.
 #   reprise::torch_cuda  adds libtorch_cuda (NCCL process groups are in there) and the CUDA and NCCL
-#                        headers that the wheel's companions bring. Only where libtorch_cuda exists.
+#                        headers that the wheel's companions bring. Only where both exist; for
+#                        modules alone (engine/distributed), since loading it takes a second.
 #   reprise::gloo        headers of Debian's libgloo-dev: the wheel has ProcessGroupGloo without the
 #                        headers its declaration includes. No library: the code is in libtorch_cpu.
 
@@ -76,7 +77,12 @@ target_compile_definitions(reprise_gloo INTERFACE USE_C10D_GLOO)
 target_link_libraries(reprise_gloo INTERFACE reprise_torch)
 add_library(reprise::gloo ALIAS reprise_gloo)
 
-if(EXISTS "${torch_root}/lib/libtorch_cuda.so")
+# The headers come with the wheel's companions, or with a toolkit of the machine.
+file(GLOB cuda_includes "${torch_root}/../nvidia/*/include")
+find_path(REPRISE_CUDA_INCLUDE cuda_runtime_api.h HINTS ${cuda_includes} PATHS /usr/local/cuda/include)
+find_path(REPRISE_NCCL_INCLUDE nccl.h HINTS ${cuda_includes} PATHS /usr/local/cuda/include)
+mark_as_advanced(REPRISE_CUDA_INCLUDE REPRISE_NCCL_INCLUDE)
+if(EXISTS "${torch_root}/lib/libtorch_cuda.so" AND REPRISE_CUDA_INCLUDE AND REPRISE_NCCL_INCLUDE)
   foreach(part c10_cuda torch_cuda)
     add_library(reprise_lib${part} SHARED IMPORTED)
     set_target_properties(reprise_lib${part} PROPERTIES
@@ -85,13 +91,15 @@ if(EXISTS "${torch_root}/lib/libtorch_cuda.so")
   add_library(reprise_torch_cuda INTERFACE)
   target_link_libraries(reprise_torch_cuda INTERFACE
     reprise_torch reprise_libc10_cuda reprise_libtorch_cuda)
-  file(GLOB cuda_includes "${torch_root}/../nvidia/*/include")
-  foreach(folder IN LISTS cuda_includes)
+  foreach(folder IN LISTS cuda_includes REPRISE_CUDA_INCLUDE REPRISE_NCCL_INCLUDE)
     cmake_path(NORMAL_PATH folder)
     target_compile_options(reprise_torch_cuda INTERFACE "SHELL:-idirafter ${folder}")
   endforeach()
   target_compile_definitions(reprise_torch_cuda INTERFACE USE_C10D_NCCL)
   add_library(reprise::torch_cuda ALIAS reprise_torch_cuda)
+else()
+  message(STATUS "LibTorch without CUDA, or no headers of CUDA and NCCL: GPUs of several processes "
+                 "exchange through the CPU")
 endif()
 
 # One precompiled header for everything that uses LibTorch: 11 s a file become 5 s.

@@ -128,6 +128,9 @@ Desk::Desk(const StartPoint& start, const experiment::DataFacts& facts,
   log.info(fmt::format("seed: {}", start.config.seed));
   log.info(fmt::format("device: {}", engine::describe_device(rank.device, rank.pool.threads())));
   log.info(fmt::format("world size: {}", rank.communicator->world()));
+  if (rank.communicator->world() > 1) {
+    log.info(fmt::format("sums over processes: {}", rank.communicator->road()));
+  }
   log.info(fmt::format("parameters: {} ({})",
                        grouped(learner.weights.layout().parameter_elements()), start.config.arch));
   log.info(fmt::format("data: {}: {} samples, digest {}...", start.config.data, facts.train_samples,
@@ -178,7 +181,8 @@ FingerprintFacts fingerprint_facts(const StartPoint& start, const experiment::Da
           state,
           rank.pool.threads(),
           rank.communicator->rank(),
-          rank.communicator->world()};
+          rank.communicator->world(),
+          rank.communicator->road()};
 }
 
 std::filesystem::path shared_directory(const std::optional<Desk>& desk,

@@ -174,9 +174,9 @@ int run_training(const std::vector<experiment::OptionLayer>& given, unsigned job
     engine::count_memory();
   }
   engine::set_determinism({start.config.deterministic}, device);
-  const engine::ConnectOptions patience{.join_timeout =
-                                            std::chrono::seconds(start.config.join_timeout)};
-  Rank rank{place, engine::connect(place, patience), device, pool};
+  const engine::ConnectOptions how{.join_timeout = std::chrono::seconds(start.config.join_timeout),
+                                   .device = device};
+  Rank rank{place, engine::connect(place, how), device, pool};
   if (!rank.first()) io.quiet = true;
   try {
     share_seed_if_drawn(given, start.config, *rank.communicator);

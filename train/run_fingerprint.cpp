@@ -62,6 +62,7 @@ RunFingerprint::RunFingerprint(const std::filesystem::path& run, const Fingerpri
   }
   record.details.update(places);
   record.details["from_update"] = facts.from_update;
+  if (facts.world > 1) record.details["sums"] = facts.road;
   if (facts.rank == 0) record.details["state"] = facts.state;
   id_ = fingerprint::record(run, captured, record);
   if (log != nullptr && captured.code && !captured.code->bare)

@@ -28,6 +28,7 @@ struct FingerprintFacts {
   unsigned threads = 1;
   int rank = 0;
   int world = 1;
+  std::string road;  // of sums over processes
 };
 
 // One record of this process, from its start to its end. Destroyed without finish(), the record

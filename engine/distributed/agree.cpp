@@ -1,11 +1,9 @@
 #include "engine/distributed/agree.h"
 
 #include "ckpt/base/error.h"
+#include "engine/distributed/gather_texts.h"
 
-#include <algorithm>
-#include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace reprise::engine {
@@ -34,22 +32,10 @@ void compare(const Json& first, const Json& other, int rank) {
 
 void require_equal_options(Communicator& communicator, const Json& options) {
   if (communicator.world() == 1) return;
-  const std::string text = dump_json(options);
-  const auto world = static_cast<std::size_t>(communicator.world());
-  const std::uint64_t size = text.size();
-  std::vector<std::uint64_t> sizes(world);
-  communicator.all_gather(std::as_bytes(std::span(&size, 1)),
-                          std::as_writable_bytes(std::span(sizes)));
-  std::uint64_t largest = 0;
-  for (const std::uint64_t one : sizes) largest = std::max(largest, one);
-  std::string mine = text;
-  mine.resize(largest, ' ');
-  std::string all(largest * world, ' ');
-  communicator.all_gather(std::as_bytes(std::span(mine)), std::as_writable_bytes(std::span(all)));
-  const std::string_view texts = all;
-  const Json first = parse_json(texts.substr(0, largest));
-  for (std::size_t rank = 1; rank < world; ++rank) {
-    compare(first, parse_json(texts.substr(rank * largest, largest)), static_cast<int>(rank));
+  const std::vector<std::string> texts = gather_texts(communicator, dump_json(options));
+  const Json first = parse_json(texts.front());
+  for (std::size_t rank = 1; rank < texts.size(); ++rank) {
+    compare(first, parse_json(texts[rank]), static_cast<int>(rank));
   }
 }
 

@@ -11,6 +11,8 @@
 
 namespace reprise::engine {
 
+class DeviceExchange;
+
 // Moves bytes between processes and never adds numbers: sums are ours, in a fixed order.
 // Every rank makes the same calls in the same order, from one thread.
 // Errors of all: kIo naming the rank that is gone or silent; the run can be resumed.
@@ -31,6 +33,10 @@ class Communicator {
   virtual void all_gather(std::span<const std::byte> mine, std::span<std::byte> all) = 0;
   virtual void broadcast(std::span<std::byte> bytes, int root) = 0;
   virtual void barrier() = 0;
+  // For tensors of a GPU, where there is a road from GPU to GPU; else null. Lives as long as this.
+  virtual DeviceExchange* device_exchange() noexcept { return nullptr; }
+  // By which road sums go, for people, and why by no faster one: "over Gloo".
+  virtual std::string road() const = 0;
   // Tells the others that this process fails and why, so that they stop within seconds.
   virtual void abandon(const std::string& reason) noexcept = 0;
 };

@@ -1,8 +1,11 @@
-// Joins the processes of a run: over c10d's Gloo, and through memory on one machine.
+// Joins the processes of a run: over c10d's Gloo, through memory on one machine, and their GPUs
+// over c10d's NCCL.
 #pragma once
 
 #include "engine/distributed/communicator.h"
 #include "engine/distributed/place.h"
+
+#include <c10/core/Device.h>
 
 #include <chrono>
 #include <memory>
@@ -16,6 +19,8 @@ struct ConnectOptions {
   // Whether ranks of one machine exchange through memory instead of the network; the bits are the
   // same. Where memory cannot be shared (other containers, other users) it is the network.
   bool share_memory = true;
+  // Where this process's tensors are. See join_devices() for what follows from it.
+  c10::Device device = c10::kCPU;
 };
 
 // Meets the other ranks at `place` and connects to them; single_process() when there are none.

@@ -1,6 +1,7 @@
 #include "engine/distributed/connect.h"
 
 #include "ckpt/base/error.h"
+#include "engine/distributed/join_devices.h"
 #include "engine/distributed/neighbours.h"
 
 #include <ATen/ATen.h>
@@ -14,6 +15,8 @@
 #include <cstdlib>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
@@ -53,6 +56,16 @@ class Gloo : public Communicator {
     }
     group_ = c10::make_intrusive<c10d::ProcessGroupGloo>(store_, place.rank, place.world, gloo);
     if (options.share_memory) meet_neighbours();
+  }
+
+  // Every rank calls it once, before anything else. Errors: those of Communicator.
+  void join_devices(const ConnectOptions& options) {
+    const NcclPlace place{store_,           place_.rank,
+                          place_.world,     options.device,
+                          silence_timeout_, [this](int partner) { refuse_if_lost(partner); }};
+    DeviceRoad joined = engine::join_devices(*this, place, nccl_module);
+    obstacle_ = std::move(joined.obstacle);
+    if (joined.exchange) devices_.emplace(*this, std::move(joined.exchange));
   }
 
   int rank() const override { return place_.rank; }
@@ -127,6 +140,13 @@ class Gloo : public Communicator {
     all_gather(std::span(&here, 1), all);
   }
 
+  DeviceExchange* device_exchange() noexcept override { return devices_ ? &*devices_ : nullptr; }
+  std::string road() const override {
+    if (devices_) return "from GPU to GPU over NCCL";
+    const std::string own = memory_road();
+    return obstacle_.empty() ? own : fmt::format("{}, by way of the CPU: {}", own, obstacle_);
+  }
+
   void abandon(const std::string& reason) noexcept override {
     try {
       store_->compareSet(kAbandoned, {}, octets(fmt::format("rank {}: {}", rank(), reason)));
@@ -137,6 +157,40 @@ class Gloo : public Communicator {
 
  private:
   static constexpr int kTag = 0;
+
+  // An exchange whose errors are those of a run.
+  class Devices : public DeviceExchange {
+   public:
+    Devices(Gloo& run, std::unique_ptr<DeviceExchange> exchange)
+        : run_(run), exchange_(std::move(exchange)) {}
+    c10::Device device() const override { return exchange_->device(); }
+    void exchange(int partner, const at::Tensor& out, const at::Tensor& in) override {
+      run_.guarded(partner, [&] { exchange_->exchange(partner, out, in); });
+    }
+
+   private:
+    Gloo& run_;
+    std::unique_ptr<DeviceExchange> exchange_;
+  };
+
+  // NCCL does not notice that a rank of the same machine is gone.
+  void refuse_if_lost(int partner) {
+    if (is_near(partner) && neighbours_->has_ended(partner)) {
+      throw std::runtime_error("its process has ended");
+    }
+    if (store_->check({kAbandoned})) throw std::runtime_error("another rank gave up");
+  }
+
+  std::string memory_road() const {
+    int near = 0;
+    int partners = 0;
+    for (int distance = 1; distance < world(); distance *= 2) {
+      ++partners;
+      if (is_near(rank() ^ distance)) ++near;
+    }
+    if (near == 0) return "over Gloo";
+    return near == partners ? "through shared memory" : "through shared memory and over Gloo";
+  }
 
   static at::Tensor borrowed(std::span<const std::byte> bytes) {
     return at::from_blob(const_cast<std::byte*>(bytes.data()),
@@ -206,6 +260,8 @@ class Gloo : public Communicator {
   c10::intrusive_ptr<c10d::ProcessGroupGloo> group_;
   std::unique_ptr<Neighbours> neighbours_;
   std::vector<std::byte> pieces_;
+  std::optional<Devices> devices_;
+  std::string obstacle_;  // why GPUs exchange nothing directly, if there are any
 };
 
 // Every rank says that it is here and waits for the others, so that a missing one has a number.
@@ -252,14 +308,17 @@ std::unique_ptr<Communicator> connect(const ProcessPlace& place, const ConnectOp
   store = c10::make_intrusive<c10d::PrefixStore>(
       fmt::format("reprise/{}", attempt == nullptr ? "0" : attempt), store);
   wait_for_all(*store, place, options.join_timeout);
+  std::unique_ptr<Gloo> communicator;
   try {
-    return std::make_unique<Gloo>(store, place, options);
+    communicator = std::make_unique<Gloo>(store, place, options);
   } catch (const std::exception& error) {
     fail(Code::kIo,
          "rank {}: the ranks met, but cannot connect to each other ({}); set "
          "GLOO_SOCKET_IFNAME to the network they share",
          place.rank, first_line(error));
   }
+  communicator->join_devices(options);
+  return communicator;
 }
 
 }  // namespace reprise::engine

@@ -193,6 +193,10 @@ bool Neighbours::has(int partner) const {
   return bit < partners_.size() && partners_[bit] != nullptr;
 }
 
+bool Neighbours::has_ended(int partner) const {
+  return partners_.at(bit_of(rank_, partner))->has_ended();
+}
+
 void Neighbours::exchange(int partner, std::span<const std::byte> out, std::size_t in_bytes,
                           const Arrived& arrived, std::chrono::milliseconds patience) {
   const std::size_t bit = bit_of(rank_, partner);

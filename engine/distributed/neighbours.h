@@ -42,6 +42,8 @@ class Neighbours {
   // Leaves out the partner of that bit: it could not open ours.
   void close(std::size_t bit);
   bool has(int partner) const;
+  // Whether the process of a partner that has() knows is gone.
+  bool has_ended(int partner) const;
 
   // Communicator::exchange_pieces() with a partner that has() knows; pieces come in any size.
   // Errors: std::runtime_error when the partner has ended, or nothing moved for `patience`.

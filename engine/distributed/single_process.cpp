@@ -23,6 +23,7 @@ class SingleProcess : public Communicator {
   }
   void broadcast(std::span<std::byte>, int) override {}
   void barrier() override {}
+  std::string road() const override { return "nowhere: one process"; }
   void abandon(const std::string&) noexcept override {}
 
  private:

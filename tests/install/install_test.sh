@@ -32,6 +32,12 @@ for program in "$prefix"/bin/reprise-*; do
 done
 ((tools >= 1)) || fail "no tool was installed"
 
+# Where this build has a module, programs look for it at the same place from theirs.
+if [[ -d $build/lib ]]; then
+  module=$(cd "$build" && find lib -name reprise_nccl.so)
+  cmp "$build/$module" "$prefix/$module" || fail "$module is not installed"
+fi
+
 status=0
 message=$("$reprise" nonsense 2>&1) || status=$?
 [[ $status == 2 && $message == *"no tool 'nonsense'"* ]] || fail "unknown tool: $status $message"

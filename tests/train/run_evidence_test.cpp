@@ -148,6 +148,7 @@ TEST_F(RunEvidence, EachProcessAndEachResumeAddsARecord) {
   EXPECT_THAT(resumed["resumed_from"].get<std::string>(), HasSubstr("_ep0001_"));
   const Json two = statement("two");
   EXPECT_THAT(kinds(two), testing::ElementsAre("start 0 of 2", "process 1 of 2"));
+  EXPECT_EQ(two["predicate"]["runDetails"]["reprise_records"][1]["sums"], "through shared memory");
   EXPECT_FALSE(
       two["predicate"]["runDetails"]["reprise_records"][1]["differs"].contains("code.tree"));
   EXPECT_EQ(run(kRepro + " verify two").code, 0);

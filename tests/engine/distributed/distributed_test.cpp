@@ -65,6 +65,18 @@ TEST(Processes, DoNotChangeAResNetWithBatchNormAndAccumulation) {
 
 TEST(Processes, DoNotChangeAVitWithDropoutAndDropPath) { expect_same_on_all_worlds("vit"); }
 
+TEST(Processes, SumTensorsOfADeviceToTheBitsOfTheRoadThroughTheCpu) {
+  for (const std::string world : {"2", "4"}) {
+    const Ended ended = run(world + " 1 roads");
+    EXPECT_EQ(ended.code, 0) << world << " processes\n" << ended.text;
+  }
+}
+
+TEST(Processes, SettleOnOneRoadWhicheverOfThemHasNoGpu) {
+  const Ended ended = run("2 1 join");
+  EXPECT_EQ(ended.code, 0) << ended.text;
+}
+
 TEST(Processes, OneThatDiesTakesTheOthersDownWithItsRank) {
   for (const std::string how : {"die", "die_exchanging", "die_exchanging network"}) {
     const auto start = std::chrono::steady_clock::now();

@@ -1,10 +1,13 @@
 // The program that distributed_test starts: trains the small run in as many processes as it is
 // told, and rank 0 prints losses and digest. `world_main N THREADS CASE [network]`, CASE: resnet,
-// vit, die, die_exchanging, options, wait; network: ranks share no memory.
+// vit, die, die_exchanging, options, wait; roads, join, gpus: those of device_cases.h; network:
+// ranks share no memory.
 #include "ckpt/base/error.h"
+#include "engine/device/device.h"
 #include "engine/distributed/agree.h"
 #include "engine/distributed/connect.h"
 #include "engine/distributed/launch.h"
+#include "tests/engine/distributed/device_cases.h"
 #include "tests/engine/shards/small_run.h"
 
 #include <unistd.h>
@@ -24,7 +27,11 @@ int train(const std::vector<std::string>& arguments) {
   ConnectOptions how;
   if (what == "wait") how.join_timeout = std::chrono::seconds(2);
   how.share_memory = arguments.size() == 4;
+  if (what == "gpus") how.device = choose_device("cuda", place.local_rank);
   const auto communicator = connect(place, how);
+  if (what == "roads") return compare_roads(*communicator, place);
+  if (what == "join") return settle_on_roads(*communicator, place);
+  if (what == "gpus") return sum_on_gpus(*communicator, how.device);
   if (what == "options") {
     require_equal_options(*communicator,
                           {{"arch", "vit_tiny"}, {"seed", communicator->rank() / 2}});
