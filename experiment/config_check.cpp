@@ -163,12 +163,6 @@ void check_start(const Config& config) {
       if (!value->empty()) fail(Code::kUsage, "{} needs load-from", name);
     }
   }
-  if (config.selfcheck && config.nproc > 1) {
-    fail(
-        Code::kUsage,
-        "selfcheck compares the ops of one process, which computes the bits of any number of them; "
-        "leave out --nproc");
-  }
   if (!config.work_dir.empty() && !config.name.empty()) {
     fail(Code::kUsage,
          "work-dir is the run directory itself, name one below runs/; give one of them");

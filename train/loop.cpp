@@ -150,7 +150,7 @@ void Loop::update(const engine::Batch& batch) {
   const std::uint64_t update = learner.progress.update;
   {
     // What the first op takes: --selfcheck tells data that differ from ops that do.
-    engine::LeafScope traced(update, 0);
+    engine::LeafScope traced(update, plan_.shards.first_leaf());
     for (const std::span<const float> view : batch.views) {
       traced.note("loading the batch", std::as_bytes(view));
     }

@@ -2,11 +2,16 @@
 
 #include "ckpt/base/error.h"
 #include "engine/determinism/op_trace.h"
+#include "engine/distributed/gather_texts.h"
 #include "train/run_ledger.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <limits>
+#include <string>
 #include <utility>
+#include <vector>
 
 namespace reprise::train {
 namespace {
@@ -46,50 +51,97 @@ std::optional<std::string> first_other(const TensorDigests& first, const TensorD
   return std::nullopt;
 }
 
+// What one rank saw: "ops" and "tensors" that it compared, and where its passes part, if they do:
+// "first" as data and "text" in words.
+Json finding(const Pass& first, const Pass& second) {
+  Json found = {{"ops", ops_of(first.trace)}, {"tensors", first.state.size()}};
+  if (const auto divergence = engine::first_divergence(first.trace, second.trace)) {
+    found["first"] = {{"update", divergence->update + 1},
+                      {"shard", divergence->leaf},
+                      {"op", divergence->op.name},
+                      {"module", divergence->op.module},
+                      {"backward", divergence->op.backward}};
+    found["text"] = "the two passes part at " + divergence->text();
+  } else if (const auto tensor = first_other(first.state, second.state)) {
+    found["first"] = {{"tensor", *tensor}};
+    found["text"] = fmt::format(
+        "every op gave the same bits, but after the last update {} differs: the sum of the "
+        "gradients or the optimizer",
+        *tensor);
+  }
+  return found;
+}
+
+// What another op gives on one rank reaches all with the sum of the update: of several ranks the
+// one that parts first is the cause. A tensor comes after every op.
+bool earlier(const Json& one, const Json& other) {
+  const auto when = [](const Json& found) {
+    constexpr std::uint64_t kAfterAll = std::numeric_limits<std::uint64_t>::max();
+    const Json& first = found.at("first");
+    return std::pair(first.value("update", kAfterAll), first.value("shard", kAfterAll));
+  };
+  return when(one) < when(other);
+}
+
+struct Verdict {
+  bool same = true;
+  Json said;
+  std::string text;
+};
+
+// From what all ranks found; the same on each of them.
+Verdict verdict(const std::vector<std::string>& findings, std::int64_t updates) {
+  const std::size_t world = findings.size();
+  std::uint64_t ops = 0;
+  std::vector<Json> parted;
+  for (std::size_t rank = 0; rank < world; ++rank) {
+    Json found = parse_json(findings[rank]);
+    ops += found.at("ops").get<std::uint64_t>();
+    if (!found.contains("first")) continue;
+    found["first"]["rank"] = rank;
+    parted.push_back(std::move(found));
+  }
+  std::ranges::stable_sort(parted, earlier);
+  const Json tensors = parse_json(findings.front()).at("tensors");
+  Verdict out;
+  out.same = parted.empty();
+  out.said = {{"updates", updates}, {"ops", ops}, {"tensors", tensors}, {"same", out.same}};
+  if (!out.same) out.said["first"] = parted.front().at("first");
+  if (out.same) {
+    out.text = fmt::format("{} updates, run twice{}: {} ops and {} tensors have the same bits",
+                           updates, world > 1 ? fmt::format(" by {} processes", world) : "", ops,
+                           tensors.get<std::uint64_t>());
+  }
+  for (const Json& found : parted) {
+    out.said["parted"].push_back(found.at("first"));
+    if (!out.text.empty()) out.text += '\n';
+    if (world > 1) out.text += fmt::format("rank {}: ", found.at("first").at("rank").get<int>());
+    out.text += found.at("text").get<std::string>();
+  }
+  return out;
+}
+
 }  // namespace
 
 int run_selfcheck(const SelfcheckParts& parts, const std::function<Beginning()>& begin) {
-  if (parts.communicator.world() > 1) {
-    fail(Code::kUsage,
-         "--selfcheck compares the ops of one process, which computes the bits of any number of "
-         "them; start one");
-  }
   const auto first = std::make_unique<Pass>();
   run_pass(parts, begin(), *first);
   const auto second = std::make_unique<Pass>();
   run_pass(parts, begin(), *second);
 
-  const auto divergence = engine::first_divergence(first->trace, second->trace);
-  const auto tensor = first_other(first->state, second->state);
-  const bool same = !divergence && !tensor;
-  Json said = {{"updates", parts.config.selfcheck_updates},
-               {"ops", ops_of(first->trace)},
-               {"tensors", first->state.size()},
-               {"same", same}};
-  std::string text;
-  if (divergence) {
-    said["first"] = {{"update", divergence->update + 1},
-                     {"shard", divergence->leaf},
-                     {"op", divergence->op.name},
-                     {"module", divergence->op.module},
-                     {"backward", divergence->op.backward}};
-    text = "the two passes part at " + divergence->text();
-  } else if (tensor) {
-    said["first"] = {{"tensor", *tensor}};
-    text = fmt::format(
-        "every op gave the same bits, but after the last update {} differs: the "
-        "sum of the gradients or the optimizer",
-        *tensor);
-  } else {
-    text = fmt::format("{} updates, run twice: {} ops and {} tensors have the same bits",
-                       parts.config.selfcheck_updates, ops_of(first->trace), first->state.size());
+  const Verdict result =
+      verdict(engine::gather_texts(parts.communicator, dump_json(finding(*first, *second))),
+              parts.config.selfcheck_updates);
+  if (parts.communicator.rank() == 0) {
+    if (parts.io.json) {
+      parts.io.print_json(result.said);
+    } else {
+      parts.io.print("{}\n", result.text);
+    }
   }
-  if (parts.io.json) {
-    parts.io.print_json(said);
-  } else {
-    parts.io.print("{}\n", text);
-  }
-  return same ? 0 : static_cast<int>(Code::kNo);
+  // A launcher ends the others when the first one has left with an error.
+  parts.communicator.barrier();
+  return result.same ? 0 : static_cast<int>(Code::kNo);
 }
 
 }  // namespace reprise::train

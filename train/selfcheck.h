@@ -23,10 +23,11 @@ struct SelfcheckParts {
 };
 
 // Runs config.selfcheck_updates updates from `begin()`, and again from another `begin()`, and
-// compares what every op gave and what each tensor of the state is at the end. Prints the first
-// difference: the update, the shard, the op and the layer, or the tensor. Writes no file. Returns
-// the exit code: 0 the same bits, 1 not. Errors: kUsage with several processes, and where no update
-// is left to run; those of run_loop().
+// compares what every op gave and what each tensor of the state is at the end. Each rank compares
+// its own; the first one prints of every rank whose passes part where they do so first, the
+// earliest rank first: the update, the shard, the op and the layer, or the tensor. Writes no file.
+// Returns the exit code, the same on all ranks: 0 the same bits, 1 not. Errors: kUsage where no
+// update is left to run; those of run_loop().
 int run_selfcheck(const SelfcheckParts& parts, const std::function<Beginning()>& begin);
 
 }  // namespace reprise::train

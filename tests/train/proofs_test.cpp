@@ -251,9 +251,6 @@ TEST_F(Proofs, SelfcheckRunsTwiceAndWritesNothing) {
   const Outcome finished = train(*scratch_, {"--resume-from", unstopped_, "--selfcheck"});
   EXPECT_EQ(finished.code, 2);
   EXPECT_THAT(finished.err, HasSubstr("no update is left"));
-  const Outcome several = train(*scratch_, kViT + check + Arguments{"--nproc", "2"});
-  EXPECT_EQ(several.code, 2);
-  EXPECT_THAT(several.err, HasSubstr("leave out --nproc"));
 }
 
 TEST_F(Proofs, AnotherSeedGivesOtherBits) {
