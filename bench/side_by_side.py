@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import random
 import shutil
 import statistics
 import subprocess
@@ -10,7 +11,7 @@ import tarfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-REST_S = 0.2  # journal and discards of what ran before
+REST_S = 1.0  # journal and discards of what ran before
 ROUNDS = int(os.environ.get("REPRISE_BENCH_ROUNDS", "5"))
 
 
@@ -124,12 +125,12 @@ def flatten(state):
 
 
 def take_turns(peers, rounds=ROUNDS):
-    """{name: call returning seconds} to {name: median}; every round calls each once, each round
-    beginning with another one, after the disk has come to rest."""
+    """{name: call returning seconds} to {name: median}; every round calls each once, after the disk
+    has come to rest, in an order drawn for the round: what a peer leaves behind it, a disk that is
+    busy with what was freed, must not always be met by the same one."""
     times = {name: [] for name in peers}
-    names = list(peers)
     for round_ in range(rounds + 1):
-        for name in names[round_ % len(names):] + names[:round_ % len(names)]:
+        for name in random.Random(round_).sample(list(peers), len(peers)):
             os.sync()
             time.sleep(REST_S)
             seconds = peers[name]()
