@@ -329,7 +329,8 @@ TEST_F(TrainProcesses, TorchrunStartsThem) {
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   expect_equal(run, left_by(run_of("one", kViT)));
   EXPECT_THAT(read_file(run + "/train.log"), HasSubstr("world size: 2"));
-  EXPECT_THAT(read_file(run + "/train.log"), HasSubstr("sums over processes: through shared memory"));
+  EXPECT_THAT(read_file(run + "/train.log"),
+              HasSubstr("sums over processes: through shared memory"));
 }
 
 }  // namespace
