@@ -4,7 +4,37 @@
 #include "engine/data/derived.h"
 #include "experiment/parts.h"
 
+#include <string_view>
+#include <utility>
+
 namespace reprise::experiment {
+namespace {
+
+// Under which name a metric of a network's outputs is one of its features; nothing for the loss,
+// which neighbours have none of.
+std::optional<std::string> feature_metric(std::string_view name, bool linear) {
+  if (name == "val/loss") return std::nullopt;
+  return (linear ? "val/linear/" : "val/knn/") + std::string(name.substr(4));
+}
+
+}  // namespace
+
+std::vector<std::string> metric_names(const DataFacts& facts, bool ema) {
+  const std::vector<std::string> own = engine::metric_names(facts.task, facts.outputs());
+  std::vector<std::string> names = own;
+  for (const std::string& name : own) {
+    if (ema) names.push_back("ema/" + name);
+  }
+  return names;
+}
+
+std::vector<std::string> feature_metric_names(const DataFacts& facts, bool linear) {
+  std::vector<std::string> names;
+  for (const std::string& name : engine::metric_names(facts.task, facts.outputs())) {
+    if (auto of_features = feature_metric(name, linear)) names.push_back(std::move(*of_features));
+  }
+  return names;
+}
 
 engine::Metrics measure(const Measurement& what, const engine::Weights& weights,
                         const engine::Weights* ema) {
@@ -49,8 +79,9 @@ engine::Metrics measure_features(const FeatureMeasurement& what, const engine::W
                   : engine::neighbour_scores(known, asked, classes, what.neighbours, what.pool);
   engine::Metrics metrics;
   for (const auto& [name, value] : engine::compute_metrics(scores, what.facts.task, classes)) {
-    if (name == "val/loss") continue;
-    metrics.emplace_back((what.linear ? "val/linear/" : "val/knn/") + name.substr(4), value);
+    if (auto of_features = feature_metric(name, what.linear.has_value())) {
+      metrics.emplace_back(std::move(*of_features), value);
+    }
   }
   return metrics;
 }

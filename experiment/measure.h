@@ -8,6 +8,8 @@
 #include "experiment/data_facts.h"
 
 #include <optional>
+#include <string>
+#include <vector>
 
 namespace reprise::experiment {
 
@@ -27,6 +29,9 @@ struct Measurement {
 // Errors: those of reading samples; kMismatch when network and data do not fit.
 engine::Metrics measure(const Measurement& what, const engine::Weights& weights,
                         const engine::Weights* ema);
+
+// The names of what measure() gives. `ema`: whether it is given an average.
+std::vector<std::string> metric_names(const DataFacts& facts, bool ema);
 
 // The features of a backbone, judged by training samples: by the nearest ones, or by what a linear
 // layer learns of them.
@@ -48,5 +53,8 @@ struct FeatureMeasurement {
 // "val/linear/...". `weights` may be those of a larger network that begins with the backbone. As
 // measure().
 engine::Metrics measure_features(const FeatureMeasurement& what, const engine::Weights& weights);
+
+// The names of what measure_features() gives.
+std::vector<std::string> feature_metric_names(const DataFacts& facts, bool linear);
 
 }  // namespace reprise::experiment

@@ -6,8 +6,28 @@
 #include "train/lr_factors.h"
 #include "train/run_plan.h"
 
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
 namespace reprise::train {
 namespace {
+
+// One that is never measured would make no save the best and end no run.
+std::pair<std::string, store::MetricMode> major_metric(const experiment::Config& config,
+                                                       const Mode& mode) {
+  if (config.major_metric == "auto") return store::parse_major_metric(mode.usual_major_metric());
+  auto major = store::parse_major_metric(config.major_metric);
+  const std::vector<std::string> names = mode.metric_names();
+  if (std::ranges::find(names, major.first) == names.end()) {
+    fail(Code::kUsage, "major-metric: '{}' is not measured here; there are {}",
+         printable(major.first), fmt::join(names, ", "));
+  }
+  return major;
+}
 
 // Weights that a checkpoint will replace, all of them, need not be drawn.
 Learner new_learner(const StartPoint& start, const Mode& mode, const Rank& rank) {
@@ -25,8 +45,7 @@ Learner new_learner(const StartPoint& start, const Mode& mode, const Rank& rank)
   const engine::MemoryScope of_optimizer(engine::MemoryPart::kOptimizer);
   learner.optimizer = engine::make_optimizer(optimizer, learner.weights);
   if (config.amp == "fp16") learner.scaler.emplace(config.loss_scale);
-  const auto [name, direction] = store::parse_major_metric(
-      config.major_metric == "auto" ? mode.usual_major_metric() : config.major_metric);
+  const auto [name, direction] = major_metric(config, mode);
   learner.metrics.set_major(name, direction);
   return learner;
 }

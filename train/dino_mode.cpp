@@ -232,6 +232,10 @@ engine::Metrics DinoMode::measure(const Learner& /*learner*/, const EvaluationPa
   return measure_features(measurement, *teacher_);
 }
 
+std::vector<std::string> DinoMode::metric_names() const {
+  return experiment::feature_metric_names(facts_, /*linear=*/false);
+}
+
 std::string DinoMode::usual_major_metric() const {
   return facts_.task == engine::Task::kClassification ? "val/knn/acc1:max" : "val/knn/mae:min";
 }

@@ -30,6 +30,7 @@ class DinoMode : public Mode {
   void add_state(NamedState& state) const override;
   // k-NN of the teacher's backbone: "val/knn/acc1", or "val/knn/mae" where data hold numbers.
   engine::Metrics measure(const Learner& learner, const EvaluationParts& parts) const override;
+  std::vector<std::string> metric_names() const override;
   std::string usual_major_metric() const override;
 
  private:

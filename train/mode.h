@@ -87,7 +87,9 @@ class Mode {
   // The metrics of the learner as it stands, from the validation set. Reads; every process calls
   // it and gets the same bits. Errors: those of reading samples.
   virtual engine::Metrics measure(const Learner& learner, const EvaluationParts& parts) const = 0;
-  // "val/acc1:max"
+  // The names that measure() gives.
+  virtual std::vector<std::string> metric_names() const = 0;
+  // One of them with the better direction: "val/acc1:max".
   virtual std::string usual_major_metric() const = 0;
 };
 

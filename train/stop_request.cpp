@@ -14,13 +14,11 @@ constexpr std::array kSignals = {SIGTERM, SIGINT, SIGUSR1};
 
 // Only what a signal handler may touch.
 volatile std::sig_atomic_t requested = 0;
-std::array<struct sigaction, kSignals.size()> before;
 
 // Kernels that oneDNN generates keep data beyond the end of the stack, where the system would put
 // the frame of a handler: one signal in three in the middle of a matrix product destroyed the heap.
 // So the handler runs on a stack of its own.
 alignas(64) std::array<std::byte, std::size_t{64} << 10> handler_stack;
-stack_t stack_before = {};
 
 extern "C" void on_stop_signal(int signal) {
   if (signal == SIGINT && requested == SIGINT) _exit(128 + SIGINT);
@@ -35,18 +33,13 @@ StopRequest::StopRequest() {
   stack_t stack = {};
   stack.ss_sp = handler_stack.data();
   stack.ss_size = handler_stack.size();
-  sigaltstack(&stack, &stack_before);
+  sigaltstack(&stack, nullptr);
   struct sigaction action = {};
   action.sa_handler = on_stop_signal;
   sigemptyset(&action.sa_mask);
   // Interrupted reads and writes go on: the loop looks at the flag between updates.
   action.sa_flags = SA_RESTART | SA_ONSTACK;
-  for (std::size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &action, &before[i]);
-}
-
-StopRequest::~StopRequest() {
-  for (std::size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &before[i], nullptr);
-  sigaltstack(&stack_before, nullptr);
+  for (const int signal : kSignals) sigaction(signal, &action, nullptr);
 }
 
 int StopRequest::signal() const { return requested; }

@@ -3,13 +3,14 @@
 
 namespace reprise::train {
 
-// While it lives, SIGTERM, SIGINT and SIGUSR1 (the warning that Slurm can send before a job's
-// time is up) only set a flag. A second SIGINT ends the process at once, as if killed: what is
-// published stays whole. One at a time; restores the handlers of before when destroyed.
+// From the first one on, SIGTERM, SIGINT and SIGUSR1 (the warning that Slurm can send before a
+// job's time is up) only set a flag. A second SIGINT ends the process at once, as if killed: what
+// is published stays whole. It stays so to the end of the process: a scheduler that repeats its
+// signal would otherwise turn the exit code of a run that has stopped and saved into that of a
+// killed one. One at a time.
 class StopRequest {
  public:
   StopRequest();
-  ~StopRequest();
   StopRequest(const StopRequest&) = delete;
   StopRequest& operator=(const StopRequest&) = delete;
 

@@ -65,6 +65,10 @@ engine::Metrics SupervisedMode::measure(const Learner& learner,
   return experiment::measure(measurement, learner.weights, learner.ema ? &*learner.ema : nullptr);
 }
 
+std::vector<std::string> SupervisedMode::metric_names() const {
+  return experiment::metric_names(facts_, config_.ema > 0);
+}
+
 std::string SupervisedMode::usual_major_metric() const {
   return facts_.task == engine::Task::kClassification ? "val/acc1:max" : "val/mae:min";
 }

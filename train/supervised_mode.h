@@ -24,6 +24,7 @@ class SupervisedMode : public Mode {
   void describe(const Learner& learner, Checkpoint& checkpoint) const override;
   void restore(const Learner& learner, const Checkpoint& checkpoint) override;
   engine::Metrics measure(const Learner& learner, const EvaluationParts& parts) const override;
+  std::vector<std::string> metric_names() const override;
   std::string usual_major_metric() const override;
 
  protected:

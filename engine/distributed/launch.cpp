@@ -156,7 +156,6 @@ int launch_local(int processes, std::span<const std::string> arguments) {
       kill_at = std::chrono::steady_clock::time_point::max();
     }
   }
-  ::sigprocmask(SIG_SETMASK, &before, nullptr);
   return code;
 }
 

@@ -3,6 +3,7 @@
 #include "ckpt/base/error.h"
 
 #include <cmath>
+#include <utility>
 
 namespace reprise::engine {
 
@@ -26,6 +27,14 @@ Metrics compute_metrics(std::span<const SampleScore> scores, Task task, std::int
     metrics.emplace_back("val/rmse", std::sqrt(sum.squared_error / n));
   }
   return metrics;
+}
+
+std::vector<std::string> metric_names(Task task, std::int64_t outputs) {
+  std::vector<std::string> names;
+  for (auto& [name, value] : compute_metrics(std::vector<SampleScore>(1), task, outputs)) {
+    names.push_back(std::move(name));
+  }
+  return names;
 }
 
 bool larger_is_better(std::string_view metric) {

@@ -20,6 +20,9 @@ using Metrics = std::vector<std::pair<std::string, double>>;
 // bits depend on the scores alone. Errors: kUsage for no samples.
 Metrics compute_metrics(std::span<const SampleScore> scores, Task task, std::int64_t outputs);
 
+// The names that compute_metrics() gives, in its order.
+std::vector<std::string> metric_names(Task task, std::int64_t outputs);
+
 // Whether larger is better, for names of compute_metrics(): accuracy is, errors and loss are not.
 bool larger_is_better(std::string_view metric);
 

@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <csignal>
 #include <stdexcept>
+#include <thread>
 
 namespace reprise::training {
 namespace {
@@ -315,6 +317,18 @@ TEST_F(TrainProcesses, TwoRunsSideBySideDoNotClash) {
     EXPECT_EQ(outcome.code, 0) << outcome.err;
   }
   expect_equal(scratch_ / "first", left_by(scratch_ / "second"));
+}
+
+TEST_F(TrainProcesses, SignalsToTheVeryEndDoNotReplaceTheirExitCode) {
+  const std::string run = scratch_ / "signals";
+  const Process process = start_train(scratch_, kViT + words("--nproc 2 --work-dir " + run));
+  ASSERT_TRUE(wait_for_update(process, run, 1));
+  while (!has_ended(process)) {
+    kill(process.pid, SIGTERM);
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
+  }
+  const Outcome outcome = finish(process);
+  EXPECT_EQ(outcome.code, 75) << outcome.err;
 }
 
 TEST_F(TrainProcesses, TorchrunStartsThem) {

@@ -90,6 +90,19 @@ TEST_F(Refusals, ScalesAndFactorsThatMeanNothing) {
   EXPECT_FALSE(fs::exists(*scratch_ / "none"));
 }
 
+TEST_F(Refusals, AMajorMetricThatIsNeverMeasured) {
+  const std::string run = *scratch_ / "major";
+  const auto refused = [&](const std::string& metric, const std::string& names) {
+    expect(kTiny + Arguments{"--major-metric", metric, "--work-dir", run}, 2, names);
+    EXPECT_FALSE(fs::exists(run));
+  };
+  refused("val/acc1:max", "'val/acc1' is not measured here; there are val/loss, val/mae, val/rmse");
+  refused("ema/val/mae:min", "there are val/loss, val/mae, val/rmse");
+  const Outcome outcome = train(*scratch_, kTiny + Arguments{"--major-metric", "ema/val/rmse:min",
+                                                             "--ema", "0.9", "--work-dir", run});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+}
+
 TEST_F(Refusals, GpuThatIsNotThere) {
   const std::string run = *scratch_ / "gpu";
   expect(kTiny + Arguments{"--device", "cuda:77", "--work-dir", run}, 10, "use --device cpu");

@@ -127,6 +127,12 @@ Process start_train(const Scratch& scratch, const Arguments& arguments,
   return start_program(scratch, REPRISE_BIN_TRAIN, arguments, environment);
 }
 
+bool has_ended(const Process& process) {
+  siginfo_t state{};
+  waitid(P_PID, static_cast<id_t>(process.pid), &state, WEXITED | WNOHANG | WNOWAIT);
+  return state.si_pid != 0;
+}
+
 Outcome finish(const Process& process) {
   int status = 0;
   waitpid(process.pid, &status, 0);
@@ -137,10 +143,7 @@ Outcome finish(const Process& process) {
 bool wait_for_update(const Process& process, const std::string& run, std::uint64_t update) {
   const auto give_up = std::chrono::steady_clock::now() + std::chrono::minutes(2);
   while (!has_row(fs::path(run) / "train.tsv", update)) {
-    // Without reaping it: finish() does that.
-    siginfo_t state{};
-    waitid(P_PID, static_cast<id_t>(process.pid), &state, WEXITED | WNOHANG | WNOWAIT);
-    if (state.si_pid != 0 || std::chrono::steady_clock::now() > give_up) {
+    if (has_ended(process) || std::chrono::steady_clock::now() > give_up) {
       ADD_FAILURE() << "ended before update " << update << ": " << read_file(process.err);
       return false;
     }

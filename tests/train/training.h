@@ -51,6 +51,8 @@ Process start_program(const Scratch& scratch, const std::string& program,
                       const Arguments& arguments, const Arguments& environment = {});
 Process start_train(const Scratch& scratch, const Arguments& arguments,
                     const Arguments& environment = {});
+// Whether it is at its end, which finish() then gives.
+bool has_ended(const Process& process);
 // Waits for its end.
 Outcome finish(const Process& process);
 // Waits until train.tsv of `run` has a row for `update`; false, with a test failure, when the

@@ -85,6 +85,12 @@ TEST(Metrics, AreThoseOfTheSamples) {
   const Metrics classes = compute_metrics(scores, Task::kClassification, 10);
   const Metrics expected{{"val/loss", 3}, {"val/acc1", 25}, {"val/acc5", 75}};
   EXPECT_EQ(classes, expected);
+  EXPECT_EQ(metric_names(Task::kClassification, 10),
+            (std::vector<std::string>{"val/loss", "val/acc1", "val/acc5"}));
+  EXPECT_EQ(metric_names(Task::kClassification, 5),
+            (std::vector<std::string>{"val/loss", "val/acc1"}));
+  EXPECT_EQ(metric_names(Task::kRegression, 1),
+            (std::vector<std::string>{"val/loss", "val/mae", "val/rmse"}));
 }
 
 TEST(Objective, ScoresAgreeWithLibTorchsLoss) {
