@@ -3,6 +3,7 @@
 #include "ckpt/base/error.h"
 
 #include <set>
+#include <utility>
 #include <vector>
 
 namespace reprise {
@@ -51,19 +52,28 @@ class Builder : public nlohmann::json_sax<Json> {
     Json value;
     std::string pending;
     std::set<std::string> keys;
+    // Of an object: its own keys are const, so growing would copy what is there, all levels of it.
+    std::vector<std::pair<std::string, Json>> members;
   };
 
   bool open(Json empty) {
     if (levels_.size() >= depth_limit_) {
       fail(Code::kCorrupt, "JSON: nested more than {} levels deep", depth_limit_);
     }
-    levels_.push_back({std::move(empty), {}, {}});
+    levels_.push_back({std::move(empty), {}, {}, {}});
     return true;
   }
 
   bool close() {
-    Json done = std::move(levels_.back().value);
+    Level level = std::move(levels_.back());
     levels_.pop_back();
+    Json done = std::move(level.value);
+    if (done.is_object()) {
+      auto& members = done.get_ref<Json::object_t&>();
+      members.reserve(level.members.size());
+      for (auto& [key, value] : level.members)
+        members.push_back({std::move(key), std::move(value)});
+    }
     return add(std::move(done));
   }
 
@@ -73,9 +83,7 @@ class Builder : public nlohmann::json_sax<Json> {
     } else if (Level& level = levels_.back(); level.value.is_array()) {
       level.value.push_back(std::move(value));
     } else {
-      // The key is known to be new, so the linear search of operator[] is skipped.
-      level.value.get_ref<Json::object_t&>().push_back(
-          {std::move(level.pending), std::move(value)});
+      level.members.emplace_back(std::move(level.pending), std::move(value));
     }
     return true;
   }

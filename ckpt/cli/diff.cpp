@@ -6,6 +6,7 @@
 #include "ckpt/cli/compare.h"
 #include "ckpt/cli/table.h"
 #include "ckpt/container/tensor_names.h"
+#include "ckpt/state/plain_json.h"
 #include "ckpt/store/load.h"
 
 #include <cmath>
@@ -127,7 +128,7 @@ class FieldList {
       for (std::size_t i = 0; i < items.size(); ++i)
         walk(fmt::format("{}/{}", name, i), items[i], depth + 1);
     } else {
-      fields_.emplace_back(name, to_plain_json(value));
+      fields_.emplace_back(name, plain_.convert(value));
     }
   }
 
@@ -141,6 +142,7 @@ class FieldList {
 
   static constexpr std::size_t kFieldsLimit = 16u << 20;
   std::size_t spent_bytes_ = 0;
+  PlainJson plain_;
   std::vector<std::pair<std::string, Json>> fields_;
 };
 

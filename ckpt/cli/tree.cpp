@@ -9,6 +9,7 @@
 
 #include <memory>
 #include <set>
+#include <unordered_set>
 
 namespace reprise::cli {
 namespace {
@@ -18,8 +19,9 @@ struct TreeOptions {
   int max_depth = 12;
 };
 
-constexpr int kDeepest = 200;           // a terminal shows no more, and this printer recurses
-constexpr std::size_t kMostInLine = 8;  // plain values of a sequence on one line
+constexpr int kDeepest = 200;                // a terminal shows no more, and this printer recurses
+constexpr std::size_t kLongestInteger = 40;  // bytes
+constexpr std::size_t kMostInLine = 8;       // plain values of a sequence on one line
 
 std::string_view class_name(DictClass dict_class) {
   switch (dict_class) {
@@ -71,6 +73,11 @@ std::string plain_text(Value v) {
         return fmt::format("numpy array, {} bytes", array->fields[2].as_bytes().size());
       }
       return printable(container::canonical_json(v), 120);
+    case Kind::kBigInt:
+      // In decimal, a long one costs the square of its size.
+      if (v.as_bytes().size() > kLongestInteger)
+        return fmt::format("integer, {} bytes long", v.as_bytes().size());
+      return printable(container::canonical_json(v), 120);
     default: return printable(container::canonical_json(v), 120);
   }
 }
@@ -90,13 +97,18 @@ class TreePrinter {
       return io_.print("{}{}{} ({})\n", indent, label, sequence_name(v.kind()),
                        fmt::join(items, ", "));
     }
-    const bool again = !open_.insert(v.identity()).second;
+    const bool inside_itself = open_.contains(v.identity());
+    const bool above = !inside_itself && shown_.contains(v.identity());
     io_.print("{}{}{}{}\n", indent, label, title(v),
-              again                 ? ", contains itself"
+              inside_itself         ? ", contains itself"
+              : above               ? ", as above"
               : depth >= max_depth_ ? ", ..."
                                     : "");
-    if (!again && depth < max_depth_) children(v, depth + 1);
-    if (!again) open_.erase(v.identity());
+    if (inside_itself || above || depth >= max_depth_) return;
+    open_.insert(v.identity());
+    children(v, depth + 1);
+    open_.erase(v.identity());
+    shown_.insert(v.identity());
   }
 
  private:
@@ -149,6 +161,7 @@ class TreePrinter {
   Io& io_;
   int max_depth_;
   std::set<const void*> open_;
+  std::unordered_set<const void*> shown_;  // with what is in them: once, or they double and double
 };
 
 int run(const TreeOptions& options, Io& io) {

@@ -4,6 +4,7 @@
 #include "ckpt/base/sha256.h"
 #include "ckpt/pickle/text.h"
 #include "ckpt/state/occurrences.h"
+#include "ckpt/state/repeated_text.h"
 
 #include <algorithm>
 #include <bit>
@@ -32,11 +33,17 @@ struct Step {
   bool first = true;
 };
 
+// Against trees that are far larger written out than in their file.
+struct Limits {
+  std::uint64_t values_left;
+  RepeatedText texts{64u << 20};
+};
+
 class Writer {
  public:
   Writer(const Occurrences& occurrences, const std::function<void(std::string_view)>& sink,
-         std::uint64_t& values_left, int set_depth)
-      : occurrences_(occurrences), sink_(sink), values_left_(values_left), set_depth_(set_depth) {}
+         Limits& limits, int set_depth)
+      : occurrences_(occurrences), sink_(sink), limits_(limits), set_depth_(set_depth) {}
 
   void write(Value root) {
     steps_.push_back(value_step(root));
@@ -104,12 +111,7 @@ class Writer {
   }
 
   void value(Value v) {
-    if (values_left_ == 0) {
-      fail(Code::kUnsupported,
-           "the tree unfolds to far more values than the file holds: tuples nested in themselves "
-           "many times over");
-    }
-    --values_left_;
+    spend_value();
     switch (v.kind()) {
       case Kind::kNone: return emit("null");
       case Kind::kBool: return emit(v.as_bool() ? "true" : "false");
@@ -119,9 +121,9 @@ class Writer {
       case Kind::kComplex:
         return emit("{\"complex\":[\"" + float_hex(v.as_complex().real()) + "\",\"" +
                     float_hex(v.as_complex().imag()) + "\"]}");
-      case Kind::kString: return emit(json_string(v.as_string()));
-      case Kind::kBytes: return emit("{\"bytes\":\"" + to_hex(v.as_bytes()) + "\"}");
-      case Kind::kGlobal: return emit("{\"global\":" + json_string(v.as_global()) + "}");
+      case Kind::kString: return emit(json_string(admitted(v.as_string())));
+      case Kind::kBytes: return emit("{\"bytes\":\"" + to_hex(admitted(v.as_bytes())) + "\"}");
+      case Kind::kGlobal: return emit("{\"global\":" + json_string(admitted(v.as_global())) + "}");
       case Kind::kTuple:
         return then(
             {text_step("{\"tuple\":["), items_step(v.as_sequence().items.span()), text_step("]}")});
@@ -133,12 +135,45 @@ class Writer {
     }
   }
 
+  [[noreturn]] static void fail_repeated(std::size_t bytes) {
+    fail(Code::kUnsupported,
+         "a value of {} bytes occurs again and again: written out, the tree would be far larger "
+         "than "
+         "the file",
+         bytes);
+  }
+
+  void spend_value() {
+    if (limits_.values_left == 0) {
+      fail(Code::kUnsupported,
+           "the tree unfolds to far more values than the file holds: tuples nested in themselves "
+           "many times over");
+    }
+    --limits_.values_left;
+  }
+
+  // Text that may be written once more.
+  std::string_view admitted(std::string_view text) {
+    if (!limits_.texts.admit(text.data(), text.size())) {
+      fail(
+          Code::kUnsupported,
+          "text of {} bytes occurs again and again: written out, the tree would be far larger than "
+          "the file",
+          text.size());
+    }
+    return text;
+  }
+  Bytes admitted(Bytes bytes) { return as_bytes(admitted(as_text(bytes))); }
+
   void integer(std::int64_t number) {
     const bool plain = number >= -kLargestPlainInteger && number <= kLargestPlainInteger;
     emit(plain ? std::to_string(number) : "{\"int\":\"" + std::to_string(number) + "\"}");
   }
 
   void big_integer(Bytes bytes) {
+    // To decimal costs the square of the size.
+    const std::uint64_t work = std::uint64_t{bytes.size()} * bytes.size() / 16;
+    if (!limits_.texts.admit(bytes.data(), work)) fail_repeated(bytes.size());
     if (bytes.size() <= kLargestDecimalBytes)
       return emit("{\"int\":\"" + pickle::to_decimal(bytes) + "\"}");
     emit("{\"int_bytes\":\"" + to_hex(bytes) + "\"}");
@@ -177,7 +212,7 @@ class Writer {
       const std::function<void(std::string_view)> sink = [&](std::string_view piece) {
         text += piece;
       };
-      Writer(occurrences_, sink, values_left_, set_depth_ + 1).write(item);
+      Writer(occurrences_, sink, limits_, set_depth_ + 1).write(item);
       items.emplace_back(std::move(text), item);
     }
     std::ranges::stable_sort(items, {}, &std::pair<std::string, Value>::first);
@@ -217,7 +252,7 @@ class Writer {
   }
 
   void opaque(std::string head, const OpaqueNode& node) {
-    std::vector<Step> steps = {text_step(head + "\"opaque\":" + json_string(node.name))};
+    std::vector<Step> steps = {text_step(head + "\"opaque\":" + json_string(admitted(node.name)))};
     const auto row = [&](std::string_view name, Step step) {
       steps.push_back(text_step(",\"" + std::string(name) + "\":["));
       steps.push_back(std::move(step));
@@ -296,7 +331,8 @@ class Writer {
     std::string tail;
     if (node.parameter) tail += ",\"parameter\":true";
     if (node.requires_grad) tail += ",\"requires_grad\":true";
-    if (!node.python_class.empty()) tail += ",\"class\":" + json_string(node.python_class);
+    if (!node.python_class.empty())
+      tail += ",\"class\":" + json_string(admitted(node.python_class));
     steps.push_back(text_step(std::move(tail)));
     if (!node.attributes.is_none()) part("state", node.attributes);
     steps.push_back(text_step("}}"));
@@ -317,6 +353,7 @@ class Writer {
     std::string text = "[";
     if (description.is_sequence()) {
       for (const Value pair : description.as_sequence().items) {
+        spend_value();
         const auto& items = pair.as_sequence().items;
         text += (text.size() > 1 ? ",[" : "[") + json_string(items[0].as_string()) + "," +
                 numpy_type(items[1]) + "]";
@@ -362,7 +399,7 @@ class Writer {
         return emit("{\"np_dtype\":\"|V" + std::to_string(node.fields[1].as_int()) + "\"}");
       case RecordClass::kNumpyScalar:
         return emit("{\"scalar\":{\"dtype\":" + numpy_type(node.fields[0]) + ",\"hex\":\"" +
-                    to_hex(node.fields[1].as_bytes()) + "\"}}");
+                    to_hex(admitted(node.fields[1].as_bytes())) + "\"}}");
       case RecordClass::kDateTime: return emit("{\"datetime\":" + text(0) + "}");
       case RecordClass::kDate: return emit("{\"date\":" + text(0) + "}");
       case RecordClass::kTime: return emit("{\"time\":" + text(0) + "}");
@@ -380,7 +417,7 @@ class Writer {
 
   const Occurrences& occurrences_;
   const std::function<void(std::string_view)>& sink_;
-  std::uint64_t& values_left_;
+  Limits& limits_;
   int set_depth_;
   std::string out_;
   std::vector<Step> steps_;
@@ -392,8 +429,8 @@ class Writer {
 
 void write_canonical(Value root, const std::function<void(std::string_view)>& sink) {
   const Occurrences occurrences(root);
-  std::uint64_t values_left = 10'000'000 + 64 * occurrences.distinct();
-  Writer(occurrences, sink, values_left, 0).write(root);
+  Limits limits{.values_left = 5'000'000 + 64 * occurrences.distinct()};
+  Writer(occurrences, sink, limits, 0).write(root);
 }
 
 std::string canonical_json(Value root) {

@@ -23,6 +23,13 @@ inline constexpr std::size_t kDepthLimit = 400;
 // The largest manifest that is written or read.
 inline constexpr std::uint64_t kManifestLimit = 256u << 20;
 
+// Bytes of text in it that stand there again: a small file refers to a long text many times.
+inline constexpr std::uint64_t kRepeatedTextLimit = 16u << 20;
+
+// Tensors that are listed again under another name, beside as many as there are tensors. A name
+// takes three bytes in the file, and some hundred in the lists.
+inline constexpr std::size_t kRepeatedTensorsLimit = 20'000;
+
 // Bytes of all names of tensors together: short keys, nested and shared, make long paths of a
 // small file. Half a million names of 64 bytes.
 inline constexpr std::uint64_t kNamesLimit = 32u << 20;
@@ -33,8 +40,8 @@ struct EncodedDocument {
 };
 
 // Linear in the size of the tree: a node that is reached twice is written once.
-// Errors: kUnsupported when the tree is deeper than kDepthLimit, or the JSON or the names
-// would be larger than kManifestLimit or kNamesLimit.
+// Errors: kUnsupported when the tree is deeper than kDepthLimit, or the JSON, the text
+// repeated in it, or the names would be larger than their limits.
 EncodedDocument encode_manifest(Value root);
 
 // The tree that `json` describes, made in `arena`, with `tensors` in the places that

@@ -2,6 +2,7 @@
 #include "ckpt/base/json.h"
 #include "ckpt/base/sha256.h"
 #include "ckpt/container/manifest.h"
+#include "ckpt/state/repeated_text.h"
 
 #include <fmt/format.h>
 
@@ -118,7 +119,15 @@ class Encoder {
   // Finds the nodes that occur more than once; only they get an id.
   void count(Value v, std::size_t depth) {
     // Text is written wherever it occurs: what is too large is refused before it is there.
-    if (const auto text = v.if_string()) add_text(text->size());
+    switch (v.kind()) {
+      case Kind::kString: return add_text(v.as_string());
+      case Kind::kGlobal: return add_text(v.as_global());
+      case Kind::kBytes:
+      case Kind::kBigInt: return add_text(as_text(v.as_bytes()), 2);
+      case Kind::kOpaque: add_text(v.as_opaque().name); break;
+      case Kind::kTensor: add_text(v.as_tensor().python_class); break;
+      default: break;
+    }
     if (!has_children(v) && v.kind() != Kind::kByteArray) return;
     if (depth > kDepthLimit) {
       fail(Code::kUnsupported,
@@ -130,15 +139,19 @@ class Encoder {
     for_each_child(v, [&](Value child) { count(child, depth + 1); });
   }
 
-  void add_text(std::size_t bytes) {
-    text_bytes_ += bytes;
-    if (!names_only_ && text_bytes_ > kManifestLimit) fail_too_large();
+  // `factor`: how many characters a byte is written as.
+  void add_text(std::string_view text, std::uint64_t factor = 1) {
+    if (names_only_) return;
+    text_bytes_ += text.size() * factor;
+    if (text_bytes_ > kManifestLimit || !texts_.admit(text.data(), text.size() * factor))
+      fail_too_large();
   }
 
   [[noreturn]] static void fail_too_large() {
     fail(Code::kUnsupported,
-         "what is not a tensor needs more than {} bytes of manifest; keep large data in tensors",
-         kManifestLimit);
+         "what is not a tensor needs more than {} bytes of manifest, or more than {} for text that "
+         "occurs before; keep large data in tensors",
+         kManifestLimit, kRepeatedTextLimit);
   }
 
   static bool has_children(Value v) {
@@ -281,6 +294,12 @@ class Encoder {
     put(fmt::format(R"({{"ref":{})", known->second));
     const TensorNode* node = v.if_tensor();
     if (node != nullptr && node->layout == TensorLayout::kStrided) {
+      const std::size_t others = result_.tensors.size() - repeated_tensors_;
+      if (++repeated_tensors_ > kRepeatedTensorsLimit + others) {
+        fail(Code::kUnsupported,
+             "{} tensors occur again under more than {} other names, each of which would be listed",
+             others, repeated_tensors_ - 1);
+      }
       put(R"(,"tensor":)");
       put_tensor_index(*node, path);
     }
@@ -453,6 +472,8 @@ class Encoder {
   EncodedDocument result_;
   std::uint64_t name_bytes_ = 0;
   std::uint64_t text_bytes_ = 0;
+  std::size_t repeated_tensors_ = 0;
+  RepeatedText texts_{kRepeatedTextLimit};
   std::unordered_map<const void*, std::size_t> occurrences_;
   std::unordered_map<const void*, std::size_t> ids_;
 };

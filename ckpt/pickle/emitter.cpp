@@ -55,11 +55,15 @@ void Emitter::plain_text(std::string_view utf8) {
   out_ += utf8;
 }
 
-void Emitter::text(std::string_view utf8) {
+std::uint32_t Emitter::text(std::string_view utf8) {
   const auto [known, added] = texts_.try_emplace(std::string(utf8), next_);
-  if (!added) return get(known->second);
-  plain_text(utf8);
-  put();
+  if (added) {
+    plain_text(utf8);
+    put();
+  } else {
+    get(known->second);
+  }
+  return known->second;
 }
 
 void Emitter::bytes(Bytes bytes) {

@@ -24,8 +24,9 @@ class Emitter {
   void big_integer(Bytes little_endian);
   void real(double value);
   void boolean(bool value) { op(value ? Op::kNewTrue : Op::kNewFalse); }
+  // Returns its place in the memo.
   // Errors: kUnsupported for 4 GiB and more, as for bytes(), which protocol 2 cannot say.
-  void text(std::string_view utf8);
+  std::uint32_t text(std::string_view utf8);
   // bytes, as a call of _codecs.encode: protocol 2 has no opcode for them.
   void bytes(Bytes bytes);
   // Errors: kUnsupported when a name holds a line feed, which protocol 2 cannot say.

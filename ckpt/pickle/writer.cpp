@@ -7,6 +7,7 @@
 
 #include <charconv>
 #include <cstdio>
+#include <map>
 #include <span>
 #include <unordered_map>
 #include <utility>
@@ -17,6 +18,7 @@ namespace {
 
 // As Python: so many items between a MARK and APPENDS or SETITEMS.
 constexpr std::size_t kBatch = 1000;
+constexpr std::size_t kShort = 64;
 
 [[noreturn]] void refuse(std::string_view what) {
   fail(Code::kUnsupported,
@@ -117,7 +119,8 @@ class Writer {
       case Kind::kNone: return out_.op(Op::kNone);
       case Kind::kBool: return out_.boolean(v.as_bool());
       case Kind::kInt: return out_.integer(v.as_int());
-      case Kind::kBigInt: return out_.big_integer(v.as_bytes());
+      case Kind::kBigInt:
+        return once(v, v.as_bytes(), [&](Bytes digits) { out_.big_integer(digits); });
       case Kind::kFloat: return out_.real(v.as_float());
       case Kind::kComplex:
         out_.global("builtins.complex");
@@ -125,8 +128,8 @@ class Writer {
         out_.real(v.as_complex().imag());
         out_.close_tuple(2);
         return out_.op(Op::kReduce);
-      case Kind::kString: return out_.text(v.as_string());
-      case Kind::kBytes: return out_.bytes(v.as_bytes());
+      case Kind::kString: return text(v.as_string());
+      case Kind::kBytes: return once(v, v.as_bytes(), [&](Bytes bytes) { out_.bytes(bytes); });
       case Kind::kByteArray:
         out_.global("builtins.bytearray");
         out_.bytes(v.as_bytes());
@@ -146,6 +149,27 @@ class Writer {
       case Kind::kGlobal: return global(v.as_global());
       case Kind::kOpaque: return opaque(v);
     }
+  }
+
+  // Long ones are fetched when they come again, found by where they lie: a small file may refer
+  // to a long one a million times. Its parts may begin at the same place.
+  void text(std::string_view text) {
+    if (text.size() <= kShort) {
+      out_.text(text);
+      return;
+    }
+    const auto [known, is_new] = long_ones_.try_emplace({text.data(), text.size()});
+    if (!is_new) return out_.get(known->second);
+    known->second = out_.text(text);
+  }
+
+  template <typename Write>
+  void once(Value v, Bytes bytes, Write write) {
+    if (bytes.size() <= kShort) return write(bytes);
+    const auto [known, is_new] = long_ones_.try_emplace({v.identity(), bytes.size()});
+    if (!is_new) return out_.get(known->second);
+    write(bytes);
+    known->second = out_.put();
   }
 
   void global(std::string_view name) {
@@ -597,6 +621,7 @@ class Writer {
   Emitter out_;
   std::vector<Step> steps_;
   std::unordered_map<const void*, std::uint32_t> memo_;
+  std::map<std::pair<const void*, std::size_t>, std::uint32_t> long_ones_;
   std::unordered_map<const Storage*, std::size_t> keys_;
   std::vector<Tensor> storages_;
 };

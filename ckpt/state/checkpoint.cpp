@@ -1,7 +1,6 @@
 #include "ckpt/state/checkpoint.h"
 
 #include "ckpt/base/error.h"
-#include "ckpt/state/numpy_number.h"
 
 #include <algorithm>
 #include <array>
@@ -291,99 +290,6 @@ Value additions_of(const Checkpoint& checkpoint, Arena& arena) {
   return dict.as_dict().entries.empty() ? Value() : dict;
 }
 
-// Shared nodes are written out each time they occur, so a hostile tree of 60 lists
-// could double 60 times: a budget of nodes ends that.
-class PlainJson {
- public:
-  Json convert(Value value, std::size_t depth);
-
- private:
-  std::string text(std::string_view text);
-  std::string key_text(Value key, std::size_t depth);
-  Json record(const RecordNode& record, std::size_t depth);
-  std::size_t budget_ = 1'000'000;
-  // A file holds a text once and may refer to it a million times.
-  std::size_t text_budget_ = 16u << 20;
-};
-
-std::string PlainJson::text(std::string_view text) {
-  if (text.size() > text_budget_) return "<too large>";
-  text_budget_ -= text.size();
-  return std::string(text);
-}
-
-std::string PlainJson::key_text(Value key, std::size_t depth) {
-  if (const auto name = key.if_string()) return text(*name);
-  const Json json = convert(key, depth + 1);
-  return json.is_string() ? json.get<std::string>() : dump_json(json);
-}
-
-Json PlainJson::record(const RecordNode& record, std::size_t depth) {
-  switch (record.record_class) {
-    case RecordClass::kNumpyScalar:
-      if (const Value number = numpy_number(record); !number.is_none())
-        return convert(number, depth);
-      return "<numpy scalar>";
-    case RecordClass::kNumpyArray: return "<numpy array>";
-    case RecordClass::kStorage: return "<storage>";
-    case RecordClass::kPath: {
-      std::string path;
-      if (record.fields.size() == 2 && record.fields[1].is_sequence()) {
-        for (const Value& part : record.fields[1].as_sequence().items) {
-          if (!path.empty() && path != "/") path += '/';
-          path += key_text(part, depth);
-        }
-      }
-      return path;
-    }
-    default: {
-      if (record.fields.size() == 1) return convert(record.fields[0], depth + 1);
-      Json array = Json::array();
-      for (const Value& field : record.fields) array.push_back(convert(field, depth + 1));
-      return array;
-    }
-  }
-}
-
-Json PlainJson::convert(Value value, std::size_t depth) {
-  // Deeper than any configuration that people write; recursion ends here too.
-  if (depth > 60) return "<nested too deeply>";
-  if (budget_ == 0) return "<too large>";
-  --budget_;
-  switch (value.kind()) {
-    case Kind::kNone: return nullptr;
-    case Kind::kBool: return value.as_bool();
-    case Kind::kInt: return value.as_int();
-    case Kind::kFloat: return value.as_float();
-    case Kind::kString: return text(value.as_string());
-    case Kind::kBigInt: return "<integer over 64 bits>";
-    case Kind::kComplex:
-      return fmt::format("({}{:+}j)", value.as_complex().real(), value.as_complex().imag());
-    case Kind::kBytes:
-    case Kind::kByteArray: return to_hex(as_bytes(text(as_text(value.as_bytes()))));
-    case Kind::kList:
-    case Kind::kTuple:
-    case Kind::kSet:
-    case Kind::kFrozenSet: {
-      Json array = Json::array();
-      for (const Value& item : value.as_sequence().items) array.push_back(convert(item, depth + 1));
-      return array;
-    }
-    case Kind::kDict: {
-      Json object = Json::object();
-      for (const DictEntry& entry : value.as_dict().entries) {
-        object[key_text(entry.key, depth)] = convert(entry.value, depth + 1);
-      }
-      return object;
-    }
-    case Kind::kTensor: return "<tensor>";
-    case Kind::kRecord: return record(value.as_record(), depth);
-    case Kind::kGlobal: return std::string(value.as_global());
-    case Kind::kOpaque: return fmt::format("<{}>", value.as_opaque().name);
-  }
-  return nullptr;
-}
-
 }  // namespace
 
 std::string_view to_string(CheckpointType type) {
@@ -535,7 +441,5 @@ void Checkpoint::validate() const {
       break;
   }
 }
-
-Json to_plain_json(Value value) { return PlainJson().convert(value, 0); }
 
 }  // namespace reprise

@@ -122,9 +122,4 @@ struct Checkpoint {
   void validate() const;
 };
 
-// An inert value as plain JSON: tuples and sets become arrays, numpy scalars
-// numbers, keys text. Tensors, opaque values and recursion have no such form: they
-// become a string that says what was there.
-Json to_plain_json(Value value);
-
 }  // namespace reprise

@@ -3,6 +3,7 @@
 #include "ckpt/base/error.h"
 #include "ckpt/state/checkpoint.h"
 #include "ckpt/state/numpy_number.h"
+#include "ckpt/state/plain_json.h"
 
 #include <optional>
 #include <unordered_map>
@@ -47,20 +48,17 @@ class Porter {
       case Kind::kSet:
       case Kind::kFrozenSet: return sequence(value, depth);
       case Kind::kDict: return dict(value, depth);
-      case Kind::kByteArray: return arena_.bytes(value.as_bytes());
+      case Kind::kByteArray: return done_[value.identity()] = arena_.bytes(value.as_bytes());
       case Kind::kTensor: return tensor(value, depth);
       case Kind::kRecord: return record(value, depth);
-      case Kind::kGlobal: return arena_.string(value.as_global());
+      case Kind::kGlobal: return arena_.borrowed_string(value.as_global());
       case Kind::kOpaque: return opaque(value, depth);
       default: return value;
     }
   }
 
  private:
-  Value text(Value value) {
-    const Json json = to_plain_json(value);
-    return arena_.string(json.is_string() ? json.get<std::string>() : dump_json(json));
-  }
+  Value text(Value value) { return arena_.string(plain_.text_of(value)); }
 
   Value sequence(Value original, int depth) {
     const bool tuple = original.kind() == Kind::kTuple || original.kind() == Kind::kFrozenSet;
@@ -108,7 +106,7 @@ class Porter {
     done_[original.identity()] = made;
     DictNode& fields = made.as_dict();
     if (!node.python_class.empty())
-      fields.append(arena_, "class", arena_.string(node.python_class));
+      fields.append(arena_, "class", arena_.borrowed_string(node.python_class));
     if (node.layout == TensorLayout::kStrided) {
       fields.append(arena_, "tensor", arena_.tensor(node.tensor));
     } else {
@@ -180,7 +178,7 @@ class Porter {
     const Value made = arena_.dict();
     done_[original.identity()] = made;
     DictNode& fields = made.as_dict();
-    fields.append(arena_, "opaque", arena_.string(node.name));
+    fields.append(arena_, "opaque", arena_.borrowed_string(node.name));
     for (const auto& [part, value] :
          {std::pair("args", node.args), {"kwargs", node.kwargs}, {"state", node.state}}) {
       if (!value.is_none()) fields.append(arena_, part, convert(value, depth + 1));
@@ -200,6 +198,7 @@ class Porter {
   }
 
   Arena& arena_;
+  PlainJson plain_;
   std::unordered_map<const void*, Value> done_;
 };
 

@@ -2,12 +2,16 @@
 
 #include "ckpt/base/error.h"
 #include "ckpt/state/checkpoint.h"
+#include "ckpt/state/plain_json.h"
 
 #include <algorithm>
 
 namespace reprise::migrate {
 
 namespace {
+
+// Unmapped values that get a line of their own.
+constexpr std::size_t kMostNotes = 100;
 
 Document new_document(const Document& original) {
   Document document;
@@ -60,9 +64,11 @@ void Draft::set_version(int version) { set("version", Value::integer(version)); 
 
 DictNode& Draft::owned_dict(DictNode& parent, std::string_view key) {
   const Value found = parent.get(key);
+  if (found.is_dict() && owned_.contains(&found.as_dict())) return found.as_dict();
   // A dict that an earlier document still shows is copied before it grows.
   const Value copy = found.is_dict() ? copy_dict(arena(), found.as_dict()) : arena().dict();
   parent.set(arena(), key, copy);
+  owned_.insert(&copy.as_dict());
   return copy.as_dict();
 }
 
@@ -101,36 +107,50 @@ Value progress_of(Arena& arena, Value update, Value completed_epochs) {
 
 void Draft::keep_unmapped(std::string_view name, Value value) {
   DictNode& unmapped = owned_dict(additions(), "unmapped");
-  // Two places may lose a value of the same name; neither may be dropped.
-  std::string free_name(name);
-  for (int n = 2; unmapped.contains(free_name); ++n) free_name = fmt::format("{}#{}", name, n);
+  const std::string free_name = this->free_name(unmapped, name);
   unmapped.append(arena(), free_name, value);
+  if (++unmapped_ > kMostNotes) return;
   note(fmt::format("unmapped: '{}' is not known here; kept as reprise/unmapped/{}", printable(name),
                    printable(free_name)));
 }
 
-void Draft::keep_unknown_keys(std::vector<std::string_view> known) {
-  std::vector<DictEntry> unknown;
-  for (const DictEntry& entry : root().entries) {
-    const auto key = entry.key.if_string();
-    if (!key || std::ranges::find(known, *key) == known.end()) unknown.push_back(entry);
-  }
-  for (const DictEntry& entry : unknown) {
-    if (const auto key = entry.key.if_string()) {
-      keep_unmapped(*key, take(*key));
-    } else {
-      auto& entries = root().entries;
-      for (std::size_t i = 0; i < entries.size(); ++i) {
-        if (same_key(entries[i].key, entry.key)) {
-          entries.erase(i);
-          break;
-        }
-      }
-      const Json key_text = to_plain_json(entry.key);
-      keep_unmapped(key_text.is_string() ? key_text.get<std::string>() : dump_json(key_text),
-                    entry.value);
+Document Draft::finish() {
+  if (unmapped_ > kMostNotes)
+    note(fmt::format("unmapped: {} more, which the report lists", unmapped_ - kMostNotes));
+  return std::move(document_);
+}
+
+// Two places may lose a value of the same name; neither may be dropped.
+std::string Draft::free_name(const DictNode& unmapped, std::string_view name) {
+  if (!unmapped_names_) {
+    unmapped_names_.emplace();
+    for (const DictEntry& entry : unmapped.entries) {
+      if (const auto key = entry.key.if_string()) unmapped_names_->emplace(*key, 2);
     }
   }
+  const auto [known, is_free] = unmapped_names_->emplace(name, 2);
+  if (is_free) return known->first;
+  for (int& n = known->second;;) {
+    std::string next = fmt::format("{}#{}", name, n++);
+    if (unmapped_names_->emplace(next, 2).second) return next;
+  }
+}
+
+void Draft::keep_unknown_keys(std::vector<std::string_view> known) {
+  std::vector<DictEntry> unknown;
+  auto& entries = root().entries;
+  std::size_t kept = 0;
+  for (const DictEntry& entry : entries) {
+    const auto key = entry.key.if_string();
+    if (key && std::ranges::find(known, *key) != known.end()) {
+      entries[kept++] = entry;
+    } else {
+      unknown.push_back(entry);
+    }
+  }
+  entries.truncate(kept);
+  PlainJson names;
+  for (const DictEntry& entry : unknown) keep_unmapped(names.text_of(entry.key), entry.value);
 }
 
 }  // namespace reprise::migrate

@@ -4,8 +4,11 @@
 
 #include "ckpt/state/value.h"
 
+#include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 namespace reprise::migrate {
@@ -35,7 +38,8 @@ class Draft {
   DictNode& additions();
   // Keeps a value that was understood but has no field: reprise/source/details/<name>.
   void keep_detail(std::string_view name, Value value);
-  // Keeps a value that was not understood: reprise/unmapped/<name>.
+  // Keeps a value that was not understood: reprise/unmapped/<name>. Constant time: a file may
+  // have a hundred thousand of them.
   void keep_unmapped(std::string_view name, Value value);
   // Moves every top-level key that is not in `known` to unmapped.
   void keep_unknown_keys(std::vector<std::string_view> known);
@@ -46,12 +50,18 @@ class Draft {
 
   void note(std::string text) { changed_.push_back(std::move(text)); }
   std::vector<std::string>& changed() { return changed_; }
-  Document finish() { return std::move(document_); }
+  Document finish();
 
  private:
   DictNode& owned_dict(DictNode& parent, std::string_view key);
 
+  std::string free_name(const DictNode& unmapped, std::string_view name);
+
   Document document_;
+  std::unordered_set<const DictNode*> owned_;
+  std::size_t unmapped_ = 0;  // by this draft
+  // Of reprise/unmapped, with the number to try next where another value wants the same.
+  std::optional<std::unordered_map<std::string, int>> unmapped_names_;
   std::vector<std::string> changed_;
 };
 

@@ -2,6 +2,7 @@
 
 #include "ckpt/base/error.h"
 #include "ckpt/state/checkpoint.h"
+#include "ckpt/state/plain_json.h"
 #include "migrate/steps/object_state.h"
 #include "migrate/steps/plain_value.h"
 
@@ -180,15 +181,13 @@ void settle_state_dict(Draft& draft, std::string_view key) {
 
   const bool strip = prefix_can_go(*dict);
   std::size_t stripped = 0;
+  PlainJson names;
   const Value made = arena.dict(DictClass::kOrderedDict);
   made.as_dict().entries.reserve(arena, dict->entries.size());
   for (const DictEntry& entry : dict->entries) {
     const TensorNode* node = entry.value.if_tensor();
     if (!entry.key.is_string() || node == nullptr || !is_dense(*node)) {
-      const Json name = to_plain_json(entry.key);
-      draft.keep_unmapped(
-          fmt::format("{}/{}", key, name.is_string() ? name.get<std::string>() : dump_json(name)),
-          entry.value);
+      draft.keep_unmapped(fmt::format("{}/{}", key, names.text_of(entry.key)), entry.value);
       continue;
     }
     const std::string_view name = entry.key.as_string();

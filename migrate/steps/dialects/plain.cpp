@@ -4,8 +4,10 @@
 #include "migrate/steps/draft.h"
 #include "migrate/steps/object_state.h"
 
+#include <algorithm>
 #include <array>
 #include <optional>
+#include <vector>
 
 namespace reprise::migrate {
 
@@ -57,9 +59,12 @@ StepResult adapt(const Document& document, const UpgradeOptions&) {
     draft.set(key, intake.take(key));
   take_first(draft, intake, "scheduler", {"scheduler", "lr_scheduler"});
   take_first(draft, intake, "scaler", {"scaler", "grad_scaler"});
+  // A second thing called `model` beside the wrapper that was chosen is not ours to place.
+  std::vector<std::string_view> placed = {"reprise"};
+  for (const DictEntry& entry : draft.root().entries) placed.push_back(entry.key.as_string());
   for (const DictEntry& entry : intake.rest()) {
-    // A second thing called `model` beside the wrapper that was chosen is not ours to place.
-    if (const auto key = entry.key.if_string(); key && draft.root().contains(*key)) {
+    if (const auto key = entry.key.if_string();
+        key && std::ranges::find(placed, *key) != placed.end()) {
       draft.keep_unmapped(*key, entry.value);
     } else {
       draft.root().append(draft.arena(), entry.key, entry.value);

@@ -237,6 +237,25 @@ TEST(Manifest, MalformedIsCorrupt) {
   EXPECT_EQ(code_of(R"({"hologram":"x"})"), Code::kUnsupported);
 }
 
+// 1 KB each once, 20 MB written out.
+TEST(Manifest, WhatOccursAgainAndAgainIsRefused) {
+  Document document;
+  Arena& arena = *document.arena;
+  const std::string text(1 << 10, 'a');
+  const std::byte one{1};
+  const Value tensor = arena.tensor(Tensor::copy_of(DType::kUInt8, {1}, Bytes(&one, 1)));
+  for (const Value value : {arena.string(text), arena.bytes(as_bytes(text)), arena.global(text),
+                            arena.big_integer(as_bytes(text)), tensor}) {
+    EXPECT_NO_THROW(encode_manifest(arena.list(std::vector<Value>(2000, value))));
+    try {
+      encode_manifest(arena.list(std::vector<Value>(30'000, value)));
+      ADD_FAILURE() << static_cast<int>(value.kind());
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), Code::kUnsupported);
+    }
+  }
+}
+
 // A tensor that is referred to from deep down a thousand times asked for its path as often.
 TEST(Manifest, NamesAreBoundedTogether) {
   Document document;

@@ -9,6 +9,7 @@
 #include "ckpt/container/pth_legacy.h"
 #include "ckpt/container/pth_tar.h"
 #include "ckpt/container/pth_zip.h"
+#include "ckpt/pickle/machine.h"
 #include "ckpt/pickle/writer.h"
 #include "tests/ckpt/container/legacy_files.h"
 
@@ -140,6 +141,30 @@ TEST(PthWrite, NameThatPythonWouldReadAsAnotherIsRefused) {
     EXPECT_NE(std::string(error.what()).find("collections.abc.encode"), std::string::npos)
         << error.what();
   }
+}
+
+// A small file may refer to long bytes a million times.
+TEST(PthWrite, LongValuesAreWrittenOnce) {
+  Arena arena;
+  const std::string text(100'000, 'a');
+  const Value list = arena.list();
+  std::vector<std::byte> digits(4000, std::byte{0x7F});
+  for (const Value value :
+       {arena.string(text), arena.bytes(as_bytes(text)), arena.big_integer(digits)}) {
+    for (int i = 0; i < 3; ++i) list.as_sequence().items.push_back(arena, value);
+  }
+  // Its beginning lies at the same place, and is another text.
+  list.as_sequence().items.push_back(
+      arena, arena.borrowed_string(list.as_sequence().items[0].as_string().substr(0, 90'000)));
+  const std::string written = pickle::write(list, pickle::Loadable::kWeightsOnly).bytes;
+  EXPECT_LT(written.size(), 300'000u);
+  Arena other;
+  const auto& items = pickle::load(other, as_bytes(written)).root.as_sequence().items;
+  ASSERT_EQ(items.size(), 10u);
+  for (std::size_t i : {0u, 1u, 2u}) EXPECT_EQ(items[i].as_string(), text);
+  for (std::size_t i : {3u, 4u, 5u}) EXPECT_EQ(as_text(items[i].as_bytes()), text);
+  for (std::size_t i : {6u, 7u, 8u}) EXPECT_EQ(items[i].as_bytes().size(), 4000u);
+  EXPECT_EQ(items[9].as_string(), text.substr(0, 90'000));
 }
 
 constexpr const char* kLoad = R"(

@@ -107,12 +107,5 @@ TEST(Checkpoint, NamesOfTypesAndRelationsComeBack) {
   EXPECT_EQ(to_string(Relation::kDistilledFrom), "distilled-from");
 }
 
-TEST(Checkpoint, PlainJsonOfARecursiveValueEnds) {
-  Arena arena;
-  const Value list = arena.list();
-  list.as_sequence().items.push_back(arena, list);
-  EXPECT_THAT(dump_json(to_plain_json(list)), HasSubstr("nested too deeply"));
-}
-
 }  // namespace
 }  // namespace reprise

@@ -3,6 +3,7 @@
 #include "ckpt/base/error.h"
 #include "ckpt/base/json.h"
 #include "ckpt/state/checkpoint.h"
+#include "ckpt/state/plain_json.h"
 #include "engine/optim/gradient.h"
 #include "engine/optim/optimizer.h"
 #include "engine/torch_bridge/tensor.h"
