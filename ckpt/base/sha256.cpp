@@ -70,13 +70,14 @@ namespace {
 
 // A large file is hashed where it lies in the page cache, window by window: copying it out
 // would cost a third as much as hashing it.
-Digest sha256_mapped(const std::filesystem::path& path) {
+Digest sha256_mapped(const std::filesystem::path& path, const std::stop_token& stop) {
   constexpr std::uint64_t kWindowBytes = 2u << 20;
   const auto file = MappedFile::open(path);
   const std::uint64_t size = file->bytes().size();
   Sha256 hash;
   for (std::uint64_t offset = 0; offset < size; offset += kWindowBytes) {
     const std::uint64_t length = std::min(kWindowBytes, size - offset);
+    if (stop.stop_requested()) fail(Code::kInternal, "{}: hashing was stopped", path.native());
     file->populate(offset, length);
     hash.update(file->bytes().subspan(offset, length));
     file->release(offset, length);
@@ -86,11 +87,11 @@ Digest sha256_mapped(const std::filesystem::path& path) {
 
 }  // namespace
 
-Digest sha256_file(const std::filesystem::path& path) {
+Digest sha256_file(const std::filesystem::path& path, const std::stop_token& stop) {
   constexpr std::uint64_t kMappedFrom = 8u << 20;
   const File file = File::open(path);
   const std::uint64_t size = file.size();
-  if (size >= kMappedFrom) return sha256_mapped(path);
+  if (size >= kMappedFrom) return sha256_mapped(path, stop);
   std::vector<std::byte> buffer(std::min<std::uint64_t>(size, 1u << 20));
   Sha256 hash;
   for (std::uint64_t offset = 0; offset < size;) {

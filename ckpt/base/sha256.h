@@ -6,6 +6,7 @@
 #include <array>
 #include <filesystem>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -46,8 +47,9 @@ Digest sha256(Bytes bytes);
 inline Digest sha256(std::string_view text) { return sha256(as_bytes(text)); }
 
 // Digest of a whole file, read sequentially; memory is at most 2 MiB.
-// Errors: kNotFound, kIo; kCorrupt when it is no regular file, or becomes shorter meanwhile.
-Digest sha256_file(const std::filesystem::path& path);
+// Errors: kNotFound, kIo; kCorrupt when it is no regular file, or becomes shorter meanwhile;
+// kInternal when `stop` ended it, after 2 MiB at most: nobody waits for the digest then.
+Digest sha256_file(const std::filesystem::path& path, const std::stop_token& stop = {});
 
 // Lower-case hexadecimal digits of any bytes, and back.
 // Errors (from_hex): kCorrupt for an odd length or a character that is no digit.

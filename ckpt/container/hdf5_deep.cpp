@@ -72,7 +72,8 @@ herr_t visit_link(hid_t group, const char* name, const H5L_info_t* info, void* o
 
 class DeepCheck {
  public:
-  explicit DeepCheck(const Hdf5Reader& reader) : reader_(reader) {}
+  DeepCheck(const Hdf5Reader& reader, const std::function<void(std::uint64_t)>& on_bytes)
+      : reader_(reader), on_bytes_(on_bytes) {}
 
   VerifyReport run() {
     report_.has_digests = true;
@@ -168,20 +169,23 @@ class DeepCheck {
       const Bytes read = Bytes(buffer).first(count[0] * row_bytes);
       hash.update(read);
       report_.bytes_read += read.size();
+      if (on_bytes_) on_bytes_(read.size());
     }
     return hash.finish();
   }
 
   const Hdf5Reader& reader_;
+  const std::function<void(std::uint64_t)>& on_bytes_;
   VerifyReport report_;
 };
 
 }  // namespace
 
-VerifyReport verify_deep(const Hdf5Reader& reader) {
+VerifyReport verify_deep(const Hdf5Reader& reader,
+                         const std::function<void(std::uint64_t)>& on_bytes) {
   const std::lock_guard lock(library_mutex());
   const Silence silence;
-  return DeepCheck(reader).run();
+  return DeepCheck(reader, on_bytes).run();
 }
 
 }  // namespace reprise::container

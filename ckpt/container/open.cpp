@@ -75,7 +75,7 @@ VerifyReport verify(const std::filesystem::path& path, const VerifyOptions& opti
     VerifyReport report = reader.verify(options.jobs, options.on_bytes);
     // libhdf5 is shown only what our own checks have passed.
     if (!options.deep || !report.ok()) return report;
-    VerifyReport deep = verify_deep(reader);
+    VerifyReport deep = verify_deep(reader, options.on_bytes);
     report.bytes_read += deep.bytes_read;
     report.problems = std::move(deep.problems);
     return report;

@@ -31,10 +31,10 @@ bool names_as_backbone(const fs::path& folder, const Uuid& uuid) {
 
 }  // namespace
 
-Needs needs_of(const std::vector<CheckpointEntry>& entries) {
+Needs read_needs(std::vector<CheckpointEntry>& entries) {
   std::vector<std::vector<std::pair<Uuid, Need>>> found(entries.size());
   parallel_for(entries.size(), 0, [&](std::size_t i) {
-    const CheckpointEntry& entry = entries[i];
+    CheckpointEntry& entry = entries[i];
     std::optional<Uuid> backbone = entry.uuid_backbone;
     try {
       const Checkpoint checkpoint = load(entry.path.native(), {.verify = false});
@@ -42,8 +42,9 @@ Needs needs_of(const std::vector<CheckpointEntry>& entries) {
       for (const Parent& parent : checkpoint.parents) {
         found[i].push_back({parent.uuid, {entry.path, parent.relation}});
       }
-    } catch (const Error&) {
+    } catch (const Error& error) {
       // Unreadable: what its name says still holds.
+      if (!entry.problem) entry.problem = error.what();
     }
     if (backbone) found[i].push_back({*backbone, {entry.path, Relation::kBackbone}});
   });
@@ -58,7 +59,8 @@ Needs needs_outside(const RunDirectory& run, const std::vector<RunDirectory>& ot
     std::error_code failure;
     if (fs::equivalent(other.path(), run.path(), failure)) continue;
     try {
-      needs.merge(needs_of(other.list()));
+      std::vector<CheckpointEntry> entries = other.list();
+      needs.merge(read_needs(entries));
     } catch (const Error&) {
       // Others remove their runs when they like; any other reason has to be known.
       if (fs::exists(other.path(), failure) || failure) throw;

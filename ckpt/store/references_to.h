@@ -18,8 +18,8 @@ struct Need {
 using Needs = std::multimap<Uuid, Need>;
 
 // What `entries` refer to. Opens each file's metadata once, on all cores; a file that
-// cannot be read refers at least to the backbone in its name.
-Needs needs_of(const std::vector<CheckpointEntry>& entries);
+// cannot be read refers at least to the backbone in its name, and its entry says why.
+Needs read_needs(std::vector<CheckpointEntry>& entries);
 
 // What the checkpoints of `others` refer to, but for those of `run` itself. A run that is removed
 // meanwhile refers to nothing.

@@ -119,22 +119,10 @@ std::uint64_t droppable_bytes(const CheckpointEntry& entry) {
   }
 }
 
-// The list reads no file whose name says enough; what cannot be read must not count as a state.
-void find_problems(std::vector<CheckpointEntry>& entries) {
-  parallel_for(entries.size(), 0, [&](std::size_t i) {
-    if (entries[i].problem) return;
-    try {
-      load(entries[i].path.native(), {.verify = false});
-    } catch (const Error& error) {
-      entries[i].problem = error.what();
-    }
-  });
-}
-
 RetentionPlan make_plan(const RunDirectory& run, const RetentionPolicy& policy, Needs needs) {
   std::vector<CheckpointEntry> all = run.list();
-  find_problems(all);
-  needs.merge(needs_of(all));
+  // The list reads no file whose name says enough; what cannot be read must not count as a state.
+  needs.merge(read_needs(all));
   const auto reasons = reasons_to_keep(all, policy, needs);
   RetentionPlan plan;
   for (const CheckpointEntry& entry : all) {

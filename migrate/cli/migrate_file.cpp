@@ -14,6 +14,7 @@
 #include <exception>
 #include <future>
 #include <map>
+#include <stop_token>
 
 namespace reprise::migrate {
 namespace fs = std::filesystem;
@@ -191,15 +192,27 @@ void describe(FileReport& report, const store::UpgradedFile& file) {
   }
 }
 
-// The SHA-256 of the source. One long chain: for a large file it runs beside everything else.
-using SourceDigest = std::shared_future<std::string>;
+// The SHA-256 of the source. One long chain: for a large file it runs beside everything else,
+// and stops where the file is refused meanwhile.
+class SourceDigest {
+ public:
+  explicit SourceDigest(const fs::path& source) {
+    std::error_code ignored;
+    const bool large = fs::file_size(source, ignored) >= kLargeFileBytes && !ignored;
+    hex_ =
+        std::async(large ? std::launch::async : std::launch::deferred,
+                   [source, stop = stop_.get_token()] { return sha256_file(source, stop).hex(); });
+  }
+  ~SourceDigest() { stop_.request_stop(); }
+  SourceDigest(const SourceDigest&) = delete;
+  SourceDigest& operator=(const SourceDigest&) = delete;
 
-SourceDigest start_digest(const fs::path& source) {
-  std::error_code ignored;
-  const bool large = fs::file_size(source, ignored) >= kLargeFileBytes && !ignored;
-  return std::async(large ? std::launch::async : std::launch::deferred,
-                    [source] { return sha256_file(source).hex(); });
-}
+  std::string get() const { return hex_.get(); }
+
+ private:
+  std::stop_source stop_;
+  std::shared_future<std::string> hex_;  // goes first, and waits
+};
 
 // Names the source's digest in the result, so that a later run knows its own work.
 Checkpoint with_source_digest(const store::UpgradedFile& file, const std::string& sha256) {
@@ -270,7 +283,7 @@ void migrate_one(const Item& item, const FileOptions& options, FileReport& repor
                           .dialect = options.dialect,
                           .arch = options.arch,
                           .arch_head = options.arch_head};
-  const SourceDigest digest = start_digest(item.source);
+  const SourceDigest digest(item.source);
   const store::UpgradedFile file = store::open_upgraded(item.source, load);
   describe(report, file);
   if (is_done(file, item.target)) {

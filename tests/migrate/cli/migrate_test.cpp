@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
 #include <cstdio>
 #include <map>
 #include <random>
@@ -163,6 +164,18 @@ TEST_F(Migrate, OneBadFileDoesNotStopTheRest) {
   EXPECT_TRUE(fs::exists(folder_ / "new" / "v4-supervised.v5.h5"));
   EXPECT_FALSE(fs::exists(folder_ / "new" / "a-bad.v5.h5"));
   EXPECT_THAT(outcome.out, HasSubstr("3 of 4 files failed"));
+}
+
+// Its SHA-256, which begins beside everything else, took ten seconds to end.
+TEST_F(Migrate, LargeFileThatIsCorruptIsRefusedAtOnce) {
+  const fs::path source = folder_ / "large.pth";
+  write_text(source, "PK\x03\x04 and then nothing");
+  fs::resize_file(source, std::uintmax_t{40} << 30);  // a hole
+  const auto begun = std::chrono::steady_clock::now();
+  const Outcome outcome = run({source.native()});
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.out, HasSubstr("large.pth"));
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(6));
 }
 
 TEST_F(Migrate, SecondRunFindsItsWorkDone) {
