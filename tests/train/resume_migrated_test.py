@@ -4,6 +4,7 @@ train equals PyTorch's own next step on the same batch, tensor by tensor.
 Usage: resume_migrated_test.py MIGRATE CKPT TRAIN
 """
 
+import argparse
 import json
 import pathlib
 import subprocess
@@ -53,29 +54,31 @@ def step(model, optimizer, images, labels):
     optimizer.step()
 
 
-def save_v4(path, model, optimizer):
+UUID = "5f0c3a52-2b0e-4d5e-9d7c-6f1f1d0a7b11"
+
+
+def save_old(path, version, model, optimizer):
+    """As each version had it: a network whole until 2, in two parts from 3 on."""
     state = model.state_dict()
-    torch.save(
-        {
-            "version": 4,
-            "type": "supervised",
-            "epoch": 1,
-            "uuid": "5f0c3a52-2b0e-4d5e-9d7c-6f1f1d0a7b11",
-            "arch": "resnet18",
-            "arch_head": "linear",
-            "config": {"epochs": 1},
-            "metrics": {"val": {"acc1": 50.0}},
-            "optimizer": optimizer,  # the object itself, as version 4 did
-            "backbone": {k: v for k, v in state.items() if not k.startswith("fc.")},
-            "head": {k: v for k, v in state.items() if k.startswith("fc.")},
-        },
-        path,
-    )
+    checkpoint = {"epoch": 1, "arch": "resnet18", "config": argparse.Namespace(epochs=1),
+                  "optimizer": optimizer}  # the object itself
+    if version > 0:
+        checkpoint |= {"version": version, "uuid": UUID, "type": "backbone" if version < 3 else "supervised"}
+    if version < 3:
+        checkpoint |= {"backbone": state, "loss_func": None}
+    else:
+        checkpoint |= {"arch_head": "linear",
+                       "backbone": {k: v for k, v in state.items() if not k.startswith("fc.")},
+                       "head": {k: v for k, v in state.items() if k.startswith("fc.")}}
+    if version == 4:
+        checkpoint |= {"config": {"epochs": 1}, "metrics": {"val": {"acc1": 50.0}}}
+    torch.save(checkpoint, path)
 
 
 def load_v5(path):
     checkpoint = torch.load(path, weights_only=True)
-    return {**checkpoint["backbone"], **checkpoint["head"]}, checkpoint
+    parts = ("backbone", "head", "model")
+    return {k: v for part in parts for k, v in checkpoint.get(part, {}).items()}, checkpoint
 
 
 def relative(found, expected, before):
@@ -84,7 +87,7 @@ def relative(found, expected, before):
     return float((found - expected).double().norm() / moved) if moved > 0 else float((found - expected).abs().max())
 
 
-def check(name, migrate, ckpt, train, scratch, images, labels):
+def check(name, version, migrate, ckpt, train, scratch, images, labels):
     torch.manual_seed(1)
     model = torchvision.models.resnet18(num_classes=CLASSES)
     optimizer = OPTIMIZERS[name](model.parameters())
@@ -101,27 +104,29 @@ def check(name, migrate, ckpt, train, scratch, images, labels):
 
     for _ in range(3):
         step(model, optimizer, images, labels)
-    save_v4(scratch / f"{name}.pth", model, optimizer)
+    file = f"{name}-v{version}"
+    save_old(scratch / f"{file}.pth", version, model, optimizer)
     before = {k: v.clone() for k, v in model.state_dict().items()}
     step(model, optimizer, images, labels)
     after = model.state_dict()
 
-    run(migrate, scratch / f"{name}.pth")
+    migrated = json.loads(run(migrate, "--json", scratch / f"{file}.pth").stdout)["files"][0]
     digests = []
-    for source in (f"{name}.v5.h5", f"{name}.pth") if name == "adamw" else (f"{name}.v5.h5",):
-        work = scratch / f"{name}-from-{source}"
+    for source in (f"{file}.v5.h5", f"{file}.pth") if (name, version) == ("adamw", 4) else (f"{file}.v5.h5",):
+        work = scratch / f"from-{source}"
         run(train, "--resume-from", scratch / source, *options, "--work-dir", work)
         result = scratch / "result.pth"
         result.unlink(missing_ok=True)
         last = json.loads(run(ckpt, "show", work / "<last>", "--json").stdout)
-        assert "5f0c3a52-2b0e-4d5e-9d7c-6f1f1d0a7b11" in json.dumps(last), last
+        assert migrated["from"] == version and migrated["uuid"] in json.dumps(last), (migrated, last)
+        assert version == 0 or migrated["uuid"] == UUID, migrated
         run(ckpt, "convert", work / "<last>", result)
         weights, checkpoint = load_v5(result)
         assert list(weights) and set(weights) == set(after), set(weights) ^ set(after)
         worst = max(
             (relative(weights[k], after[k], before[k]), k) for k in after if after[k].is_floating_point()
         )
-        print(f"{name} from {source}: largest relative error of an update {worst[0]:.2e} ({worst[1]})")
+        print(f"{name} of version {version} from {source}: largest relative error of an update {worst[0]:.2e} ({worst[1]})")
         assert worst[0] < 2e-3, worst
         assert all(torch.equal(weights[k], after[k]) for k in after if not after[k].is_floating_point())
 
@@ -143,8 +148,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         scratch = pathlib.Path(folder)
         images, labels = make_images(scratch / "images")
-        for name in OPTIMIZERS:
-            check(name, migrate, ckpt, train, scratch, images, labels)
+        for name, version in [("adamw", 0), ("sgd", 1), ("adamw", 2), ("adamw", 3), ("adamw", 4), ("sgd", 4)]:
+            check(name, version, migrate, ckpt, train, scratch, images, labels)
         # Weights alone cannot go on, and say what can be done.
         weights = scratch / "weights.pth"
         torch.save(torchvision.models.resnet18(num_classes=CLASSES).state_dict(), weights)
