@@ -73,9 +73,11 @@ int run(const ScanOptions& options, Io& io) {
   Json globals = Json::array();
   Json files = Json::array();
   bool dangerous = false;
+  std::size_t unseen = 0;
   for (const std::filesystem::path& path : options.files) {
     const FileScan scan = container::scan_file(path);
     dangerous = dangerous || scan.worst() == Verdict::kDangerous;
+    unseen += scan.problems.empty() ? 0U : 1U;
     if (io.json) {
       files.push_back(to_json(path, scan, options.everywhere, globals));
     } else {
@@ -83,7 +85,12 @@ int run(const ScanOptions& options, Io& io) {
     }
   }
   if (io.json) io.print_json({{"globals", std::move(globals)}, {"files", std::move(files)}});
-  return dangerous ? 1 : 0;
+  if (unseen > 0) {
+    io.say("{} of {} files could not be looked into whole: what is listed may not be all", unseen,
+           options.files.size());
+  }
+  if (dangerous) return 1;
+  return unseen > 0 ? static_cast<int>(Code::kCorrupt) : 0;
 }
 
 }  // namespace
@@ -102,6 +109,7 @@ void add_scan(CommandLine& app) {
                "every place that imports a global, not the first alone");
   command.example("ckpt scan downloads/*.pth", "exits 1 when one of them is dangerous");
   command.exit_code(1, "at least one global is dangerous");
+  command.exit_code(12, "none is, but an archive is damaged, or holds more than is looked into");
   command.on_run([options](Io& io) { return run(*options, io); });
 }
 

@@ -29,7 +29,8 @@ bool has_protocol(Bytes bytes) {
 
 class FileScanner {
  public:
-  explicit FileScanner(FileScan& result) : result_(result) {}
+  FileScanner(FileScan& result, std::uint64_t file_bytes)
+      : result_(result), bytes_left_((1u << 20) + kPasses * file_bytes) {}
 
   void look(Bytes bytes, std::uint64_t offset, const std::string& place, int depth) {
     if (begins(bytes, "PK\x03\x04") || (depth == 0 && ends_like_zip(bytes)))
@@ -44,7 +45,13 @@ class FileScanner {
   // it counts when it is whole, or names a global. Raw data follows in legacy files.
   void pickles(Bytes bytes, std::uint64_t offset, const std::string& place) {
     for (std::uint64_t at = 0; at < bytes.size();) {
+      if (bytes_left_ == 0) {
+        if (!std::exchange(gave_up_, true))
+          problem(place, "pickles that overlap, more of them than are looked into");
+        return;
+      }
       pickle::PickleScan scan = pickle::scan(bytes.subspan(at), offset + at);
+      bytes_left_ -= std::min(bytes_left_, scan.size_bytes);
       const bool declared = has_protocol(bytes.subspan(at));
       const bool counts = declared || (at == 0 && imports(scan));
       const std::uint64_t size = scan.size_bytes;
@@ -122,19 +129,33 @@ class FileScanner {
     } catch (const Error& error) {
       return problem(place, error.what());
     }
+    bytes_left_ += kPasses * size;
     look(content, 0, place, depth + 1);
   }
 
   void tar(Bytes bytes, std::uint64_t offset, const std::string& place, int depth) {
     if (depth >= kDeepestArchive)
       return problem(place, "archives inside archives, too deep to look into");
+    std::uint64_t seen = 0;
+    const auto take = [&](const TarMember& found) {
+      const auto at = static_cast<std::uint64_t>(found.data.data() - bytes.data());
+      look(found.data, offset + at, join(place, found.name), depth + 1);
+      seen = at + found.data.size();
+    };
     try {
-      for (const auto& [name, data] : read_tar(bytes)) {
-        look(data, offset + static_cast<std::uint64_t>(data.data() - bytes.data()),
-             join(place, name), depth + 1);
-      }
+      walk_tar(bytes, take);
+      read_tar(bytes);  // what we would not read, Python may
     } catch (const Error& error) {
       problem(place, error.what());
+      blocks(bytes, seen, offset, place);
+    }
+  }
+
+  // Data of a tar archive begins at whole blocks, also where its headers are damaged or lie.
+  void blocks(Bytes bytes, std::uint64_t from, std::uint64_t offset, const std::string& place) {
+    constexpr std::uint64_t kBlock = 512;
+    for (std::uint64_t at = align_up(from, kBlock); at < bytes.size(); at += kBlock) {
+      if (has_protocol(bytes.subspan(at))) pickles(bytes.subspan(at), offset + at, place);
     }
   }
 
@@ -156,7 +177,12 @@ class FileScanner {
     result_.problems.push_back(place.empty() ? text : place + ": " + text);
   }
 
+  // In damaged archives, places that may begin a pickle may lie in one another, each of which
+  // would be followed to the end.
+  static constexpr std::uint64_t kPasses = 16;
   FileScan& result_;
+  std::uint64_t bytes_left_;
+  bool gave_up_ = false;
 };
 
 }  // namespace
@@ -173,7 +199,7 @@ pickle::Verdict FileScan::worst() const {
 FileScan scan_file(const std::filesystem::path& path) {
   const auto file = MappedFile::open(path);
   FileScan result;
-  FileScanner(result).look(file->bytes(), 0, "", 0);
+  FileScanner(result, file->bytes().size()).look(file->bytes(), 0, "", 0);
   return result;
 }
 
