@@ -8,6 +8,13 @@
 
 namespace reprise::experiment::options {
 
+// Short, because the tables of the groups are made of them.
+using C = Config;
+using E = Effect;
+
+// The modes that learn from labels or numbers of the data.
+inline const std::vector<std::string> kLabels = {"supervised", "head", "distill"};
+
 // Options under one heading of help and of printed files, in their order.
 struct OptionGroup {
   std::string name;

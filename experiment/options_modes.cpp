@@ -3,9 +3,6 @@
 namespace reprise::experiment::options {
 namespace {
 
-using C = Config;
-using E = Effect;
-
 const std::vector<std::string> kHead = {"head"};
 const std::vector<std::string> kDistill = {"distill"};
 const std::vector<std::string> kOthers = {"head", "distill"};

@@ -1,15 +1,6 @@
 #include "experiment/option_groups.h"
 
 namespace reprise::experiment::options {
-namespace {
-
-using C = Config;
-using E = Effect;
-
-// Those that learn from labels or numbers of the data.
-const std::vector<std::string> kLabels = {"supervised", "head", "distill"};
-
-}  // namespace
 
 OptionGroup optimizer() {
   return {

@@ -1,12 +1,6 @@
 #include "experiment/option_groups.h"
 
 namespace reprise::experiment::options {
-namespace {
-
-using C = Config;
-using E = Effect;
-
-}  // namespace
 
 OptionGroup run() {
   return {

@@ -1,11 +1,6 @@
 #include "experiment/option_groups.h"
 
 namespace reprise::experiment::options {
-namespace {
-
-using C = Config;
-
-}  // namespace
 
 OptionGroup save() {
   return {"save",

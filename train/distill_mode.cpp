@@ -54,12 +54,11 @@ DistillMode::DistillMode(const experiment::Config& config, const experiment::Dat
 
 DistillMode::DistillMode(const experiment::Config& config, const experiment::DataFacts& facts,
                          c10::Device device, const store::LoadedCheckpoint& teacher)
-    : SupervisedMode(config, facts),
+    : OtherCheckpointMode(config, facts, make_network(config, facts), teacher, "teacher",
+                          Relation::kDistilledFrom),
       teacher_(teacher_of(config, facts, teacher, device)),
       distillation_(*network_, *teacher_.network, *teacher_.weights,
-                    {is_dense(config), config.distill_temp, config.distill_weight}),
-      uuid_(teacher.checkpoint.uuid),
-      path_(std::filesystem::absolute(teacher.path).lexically_normal().string()) {}
+                    {is_dense(config), config.distill_temp, config.distill_weight}) {}
 
 LoadedWeights DistillMode::load(const engine::Weights& weights) {
   // The network alone, which no projector is part of; --no-strict leaves the rest of it as drawn.
@@ -84,20 +83,8 @@ engine::ShardFunction DistillMode::shard_function(const Learner& learner,
 }
 
 void DistillMode::describe(const Learner& learner, Checkpoint& checkpoint) const {
-  checkpoint.type = CheckpointType::kSupervised;
-  checkpoint.arch = network_->options().arch;
-  checkpoint.arch_head = network_->arch_head();
-  const std::string_view head = network_->head_prefix();
-  for (const auto& [name, tensor] : without_projector(learner.weights)) {
-    (name.starts_with(head) ? checkpoint.head : checkpoint.backbone).append(name, tensor);
-  }
+  describe_network(without_projector(learner.weights), checkpoint);
   checkpoint.loss_func = engine::state_of(learner.weights.named(kProjector));
-}
-
-void DistillMode::describe_config(Json& config) const {
-  config["teacher"] = uuid_.text();
-  config["search-path"] = "";
-  config["derived"]["teacher-path"] = path_;
 }
 
 void DistillMode::restore(const Learner& learner, const Checkpoint& checkpoint) {

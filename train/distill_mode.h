@@ -1,16 +1,15 @@
 // --mode distill: a network learns what a teacher says, and as much of the labels as is wanted.
 #pragma once
 
-#include "ckpt/store/load.h"
 #include "engine/tasks/distillation.h"
 #include "experiment/other_checkpoint.h"
-#include "train/supervised_mode.h"
+#include "train/other_checkpoint_mode.h"
 
 namespace reprise::train {
 
 // See Mode. A checkpoint is a supervised one; the projector of dense distillation is its
 // loss_func, because it is of use to nothing but going on.
-class DistillMode : public SupervisedMode {
+class DistillMode : public OtherCheckpointMode {
  public:
   // `config` has been through settle_other_checkpoints().
   DistillMode(const experiment::Config& config, const experiment::DataFacts& facts,
@@ -19,11 +18,9 @@ class DistillMode : public SupervisedMode {
   std::shared_ptr<const engine::Layout> layout() const override { return distillation_.layout(); }
   StepNeeds needs() const override { return {}; }
   LoadedWeights load(const engine::Weights& weights) override;
-  std::vector<Parent> parents() const override { return {{uuid_, Relation::kDistilledFrom}}; }
   engine::ShardFunction shard_function(const Learner& learner, const engine::Batch& batch,
                                        c10::Device device, std::uint64_t update) override;
   void describe(const Learner& learner, Checkpoint& checkpoint) const override;
-  void describe_config(Json& config) const override;
   void restore(const Learner& learner, const Checkpoint& checkpoint) override;
 
  private:
@@ -32,8 +29,6 @@ class DistillMode : public SupervisedMode {
 
   experiment::FrozenNetwork teacher_;
   engine::Distillation distillation_;
-  Uuid uuid_;
-  std::string path_;
 };
 
 }  // namespace reprise::train

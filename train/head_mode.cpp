@@ -31,9 +31,8 @@ HeadMode::HeadMode(const experiment::Config& config, const experiment::DataFacts
 
 HeadMode::HeadMode(const experiment::Config& config, const experiment::DataFacts& facts,
                    c10::Device device, const store::LoadedCheckpoint& backbone)
-    : SupervisedMode(config, facts, network_on(config, facts, backbone, device)),
-      uuid_(backbone.checkpoint.uuid),
-      path_(std::filesystem::absolute(backbone.path).lexically_normal().string()) {}
+    : OtherCheckpointMode(config, facts, network_on(config, facts, backbone, device), backbone,
+                          "backbone", Relation::kBackbone) {}
 
 LoadedWeights HeadMode::load(const engine::Weights& weights) {
   const std::string path = store::resolve(config_.load_from, store::DirectoryMeans::kLast).string();
@@ -50,18 +49,8 @@ LoadedWeights HeadMode::load(const engine::Weights& weights) {
 }
 
 void HeadMode::describe(const Learner& learner, Checkpoint& checkpoint) const {
-  checkpoint.type = CheckpointType::kSupervised;
-  checkpoint.arch = network_->options().arch;
-  checkpoint.arch_head = network_->arch_head();
-  checkpoint.head = engine::state_of(learner.weights.named());
+  SupervisedMode::describe(learner, checkpoint);
   checkpoint.uuid_backbone = uuid_;
-}
-
-void HeadMode::describe_config(Json& config) const {
-  // The UUID is what counts; the path is where eval and resuming look first.
-  config["backbone"] = uuid_.text();
-  config["search-path"] = "";
-  config["derived"]["backbone-path"] = path_;
 }
 
 void HeadMode::restore(const Learner& learner, const Checkpoint& checkpoint) {

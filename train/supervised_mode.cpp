@@ -38,11 +38,15 @@ engine::ShardFunction SupervisedMode::shard_function(const Learner& learner,
 }
 
 void SupervisedMode::describe(const Learner& learner, Checkpoint& checkpoint) const {
+  describe_network(engine::state_of(learner.weights.named()), checkpoint);
+}
+
+void SupervisedMode::describe_network(const StateDict& state, Checkpoint& checkpoint) const {
   checkpoint.type = CheckpointType::kSupervised;
   checkpoint.arch = network_->options().arch;
   checkpoint.arch_head = network_->arch_head();
   const std::string_view head = network_->head_prefix();
-  for (const auto& [name, tensor] : engine::state_of(learner.weights.named())) {
+  for (const auto& [name, tensor] : state) {
     (name.starts_with(head) ? checkpoint.head : checkpoint.backbone).append(name, tensor);
   }
 }

@@ -32,6 +32,9 @@ class SupervisedMode : public Mode {
   SupervisedMode(const experiment::Config& config, const experiment::DataFacts& facts,
                  std::unique_ptr<const engine::Network> network);
 
+  // Type, architecture, and `state`, which has the network's names, as backbone and head.
+  void describe_network(const StateDict& state, Checkpoint& checkpoint) const;
+
   const experiment::Config& config_;
   const experiment::DataFacts& facts_;
   std::unique_ptr<const engine::Network> network_;
