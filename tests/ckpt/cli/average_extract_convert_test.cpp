@@ -47,6 +47,21 @@ TEST_F(Writers, ConvertToPthAndBackGivesTheSameBytes) {
       << run({"diff", "a.h5", "c.h5"}).out;
 }
 
+TEST_F(Writers, ConvertOfPthThroughSafetensorsKeepsEveryDigest) {
+  Checkpoint c = sample::model(1, 3, 0.25);
+  c.optimizer = Value();
+  save(c, "a.h5");
+  const std::vector<std::string> chain = {"a.h5", "b.pth", "c.safetensors", "d.pth", "e.h5"};
+  const auto digests = [&](const std::string& file) {
+    return parse_json(run({"ls", "--digest", "--json", file}).out).at("tensors");
+  };
+  for (std::size_t i = 1; i < chain.size(); ++i) {
+    EXPECT_EQ(run({"convert", chain[i - 1], chain[i]}).code, 0) << chain[i];
+    EXPECT_EQ(digests(chain[i]), digests("a.h5")) << chain[i];
+  }
+  EXPECT_FALSE(digests("a.h5").empty());
+}
+
 TEST_F(Writers, ConvertListsWhatWouldBeLost) {
   save(sample::model(1, 3, 0.25), "a.h5");
   Outcome outcome = run({"convert", "a.h5", "b.safetensors"});

@@ -9,6 +9,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import uuid
 
 import torch
 
@@ -30,11 +31,51 @@ def flat(checkpoint):
     return found
 
 
-def check(path, truth):
+PARTS = {"dino": ("student", "teacher"), "supervised": ("backbone", "head"), "model": ("model",)}
+ALWAYS = {"version", "type", "epoch", "uuid", "config", "metrics"}
+ALLOWED = ALWAYS | {"arch", "arch_head", "student", "teacher", "backbone", "head", "uuid_backbone", "model", "optimizer",
+                    "loss_func", "reprise"}
+
+
+def load_by_the_table(path):
+    """A reader of plain version 5, written from its table of fields alone: whatever that does not allow is an error."""
     checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     assert checkpoint["version"] == 5, path
+    assert ALWAYS <= set(checkpoint) <= ALLOWED, (path, set(checkpoint) ^ ALWAYS)
+    assert all(value is not None for value in checkpoint.values()), path
+    parts = PARTS[checkpoint["type"]]
+    for part in ("student", "teacher", "backbone", "head", "model", "loss_func"):
+        if part not in checkpoint:
+            continue
+        assert part in parts or part == "loss_func", (path, part)
+        for name, tensor in checkpoint[part].items():
+            assert isinstance(name, str) and isinstance(tensor, torch.Tensor), (path, part, name)
+            assert not name.startswith("module.") or name.removeprefix("module.") in checkpoint[part], (path, name)
+    assert any(part in checkpoint for part in parts), path
+    assert isinstance(checkpoint["epoch"], int) and checkpoint["epoch"] >= 0, path
+    assert str(uuid.UUID(checkpoint["uuid"])) == checkpoint["uuid"], path
+    for field in ("arch", "arch_head"):
+        assert isinstance(checkpoint.get(field, ""), str), (path, field)
+    if checkpoint["type"] == "supervised":
+        assert "head" in checkpoint and not ("backbone" in checkpoint and "uuid_backbone" in checkpoint), path
     assert isinstance(json.loads(checkpoint["config"]), dict), path
     assert isinstance(json.loads(checkpoint["metrics"]), dict), path
+    if "optimizer" in checkpoint:
+        groups = checkpoint["optimizer"]["param_groups"]
+        numbers = [number for group in groups for number in group["params"]]
+        assert numbers == list(range(len(numbers))), path
+        assert set(checkpoint["optimizer"]["state"]) <= set(numbers), path
+    return checkpoint
+
+
+def check(path, truth):
+    checkpoint = load_by_the_table(path)
+    scalars = truth["scalars"]
+    for field in ("type", "uuid", "arch", "arch_head"):
+        if scalars.get(field) is not None:
+            assert checkpoint[field] == scalars[field], (path, field)
+    if scalars.get("epoch") is not None:
+        assert checkpoint["epoch"] == scalars["epoch"], path
     tensors, expected = flat(checkpoint), truth["tensors"]
     assert set(tensors) == set(expected), f"{path}: {set(tensors) ^ set(expected)}"
     for name, facts in expected.items():
