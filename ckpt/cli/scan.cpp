@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 
 namespace reprise::cli {
 namespace {
@@ -53,9 +54,10 @@ Json to_json(const std::filesystem::path& path, const FileScan& scan, bool every
 void print_text(Io& io, const std::filesystem::path& path, const FileScan& scan, bool everywhere) {
   const std::string verdict(to_string(scan.worst()));
   io.print("{}: {}{}\n", printable(path.native(), 4096),
-           scan.pickles.empty()                  ? "holds no pickle"
-           : scan.worst() == Verdict::kDangerous ? io.red(verdict)
-                                                 : verdict,
+           scan.pickles.empty() && !scan.problems.empty() ? "could not be looked into"
+           : scan.pickles.empty()                         ? "holds no pickle"
+           : scan.worst() == Verdict::kDangerous          ? io.red(verdict)
+                                                          : verdict,
            scan.pickles.size() > 1 ? fmt::format(", {} pickles", scan.pickles.size()) : "");
   for (const container::ScannedPickle& found : scan.pickles) {
     for (const GlobalUse* use : shown(found.scan, everywhere)) {
@@ -74,8 +76,16 @@ int run(const ScanOptions& options, Io& io) {
   Json files = Json::array();
   bool dangerous = false;
   std::size_t unseen = 0;
+  std::optional<Code> unread;  // why the first file that could not be read could not
   for (const std::filesystem::path& path : options.files) {
-    const FileScan scan = container::scan_file(path);
+    FileScan scan;
+    try {
+      scan = container::scan_file(path);
+    } catch (const Error& error) {
+      // The others are looked into nevertheless.
+      scan.problems.push_back(error.what());
+      unread = unread.value_or(error.code());
+    }
     dangerous = dangerous || scan.worst() == Verdict::kDangerous;
     unseen += scan.problems.empty() ? 0U : 1U;
     if (io.json) {
@@ -90,7 +100,7 @@ int run(const ScanOptions& options, Io& io) {
            options.files.size());
   }
   if (dangerous) return 1;
-  return unseen > 0 ? static_cast<int>(Code::kCorrupt) : 0;
+  return unseen > 0 ? static_cast<int>(unread.value_or(Code::kCorrupt)) : 0;
 }
 
 }  // namespace

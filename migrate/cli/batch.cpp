@@ -155,6 +155,12 @@ std::vector<Item> plan_batch(const MigrateOptions& options) {
          "--backup goes with --replace only: without it, sources stay where they are");
   if (options.replace && options.output)
     fail(Code::kUsage, "--replace and -o contradict each other");
+  for (const auto& [option, folder] :
+       {std::pair("-o", options.output), {"--backup", options.backup}}) {
+    std::error_code ignored;
+    if (folder && fs::exists(*folder, ignored) && !fs::is_directory(*folder, ignored))
+      fail(Code::kUsage, "{} {}: is no directory", option, folder->native());
+  }
   const Shard shard = parse_shard(options.shard);
   const std::vector<Source> sources = find_sources(options);
   if (sources.empty())

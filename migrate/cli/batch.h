@@ -37,8 +37,8 @@ struct Item {
 // *.v5.pth), temporary files, and the .pts halves of pairs are left out. Every call
 // with the same tree gives the same items, so shards cover it without overlap.
 // Errors: kNotFound for an input that does not exist; kUsage for a bad shard,
-// --replace and --backup without one another, --replace with -o, a backup where the sources are or
-// would be looked for, nothing to do.
+// --replace and --backup without one another, -o or --backup that is a file, --replace with -o, a
+// backup where the sources are or would be looked for, nothing to do.
 std::vector<Item> plan_batch(const MigrateOptions& options);
 
 }  // namespace reprise::migrate

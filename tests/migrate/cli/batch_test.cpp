@@ -139,6 +139,9 @@ TEST_F(Batch, BadOptionsAreUsageErrors) {
   options_.backup = folder_ / "deep";
   EXPECT_EQ(code(), Code::kUsage) << "--backup without --replace";
   options_.backup.reset();
+  options_.output = folder_ / "a.pth";
+  EXPECT_EQ(code(), Code::kUsage) << "-o is a file";
+  options_.output.reset();
   options_.inputs = {folder_ / "missing"};
   options_.replace = false;
   EXPECT_EQ(code(), Code::kNotFound);

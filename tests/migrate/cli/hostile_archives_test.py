@@ -126,6 +126,9 @@ def main():
         # Nobody is told that all is well in what could not be looked into.
         for what in ("duplicate", "cut-0.5", "bomb"):
             assert run([ckpt, "scan", folder / f"{what}.pth"])[0] == 12, what
+        # What cannot be read does not keep the others from being looked into.
+        code, out, *_ = run([ckpt, "scan", "--json", folder / "none.pth", folder, folder / "good.pth"])
+        assert code == 10 and "_rebuild_tensor_v2" in out and out.count('"path"') == 3, (code, out)
         assert not (folder / "converted.h5").exists()
         assert not list(folder.glob("out/*")), "something was published"
     print("\n".join(failed) or f"{checked} runs")
