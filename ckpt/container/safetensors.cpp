@@ -114,8 +114,13 @@ Document read(const std::shared_ptr<const MappedFile>& file) {
     root.attributes = arena.dict();
     if (!json.is_object()) fail(Code::kCorrupt, "{} is no object; the file is damaged", kMetadata);
     for (const auto& [key, value] : json.items()) {
+      // By the value at hand: to look each key up is the square of their number.
+      if (!value.is_string()) {
+        fail(Code::kCorrupt, "{}: '{}' is {}, a string was expected", kMetadata, printable(key, 80),
+             value.type_name());
+      }
       root.attributes.as_dict().append(arena, key,
-                                       arena.string(require_string(json, key, kMetadata)));
+                                       arena.string(value.get_ref<const std::string&>()));
     }
   }
   const std::uint64_t data_offset = kLengthBytes + length;
