@@ -45,7 +45,7 @@ int run(CleanOptions options, Io& io) {
   std::vector<store::RunLock> locks;  // until the end: nobody starts to write meanwhile
   std::set<std::filesystem::path> seen;
   for (const auto& path : options.runs) {
-    const store::RunDirectory run = store::RunDirectory::open(path);
+    const store::RunDirectory run = store::RunDirectory::open_to_remove(path);
     if (!seen.insert(std::filesystem::canonical(path)).second) continue;
     if (!options.dry_run) locks.push_back(run.hold());
     plans.push_back(store::plan_retention(run, policy, references));
@@ -94,7 +94,7 @@ void add_clean(CommandLine& app) {
   command.about(
       "A checkpoint stays when any rule keeps it. Whatever the rules say, these stay: a file that "
       "another one names as its backbone or parent, the rolling save, files that cannot be read, "
-      "and the newest state.");
+      "files that do not carry the name of a save, and the newest state.");
   command.positional("RUN", options->runs, "run directories");
   command.flag("--keep-best", options->policy.keep_best, "keep the best by the major metric");
   command.option("--keep-last", options->policy.keep_last, "keep the newest N");

@@ -45,8 +45,7 @@ std::vector<Parent> missing_references(const std::filesystem::path& path,
   drop_found(store::list_checkpoints(folder));
   if (open.empty()) return open;
   const bool in_run = folder.filename() == "checkpoints";
-  for (const auto& run :
-       store::neighbours(store::RunDirectory::open(in_run ? folder.parent_path() : folder))) {
+  for (const auto& run : store::neighbours(in_run ? folder.parent_path() : folder)) {
     drop_found(run.list());
     if (open.empty()) break;
   }

@@ -69,8 +69,10 @@ Needs needs_outside(const RunDirectory& run, const std::vector<RunDirectory>& ot
   return needs;
 }
 
-std::vector<RunDirectory> neighbours(const RunDirectory& run) {
-  const fs::path own = absolute_of(run.path());
+std::vector<RunDirectory> neighbours(const RunDirectory& run) { return neighbours(run.path()); }
+
+std::vector<RunDirectory> neighbours(const fs::path& folder) {
+  const fs::path own = absolute_of(folder);
   const fs::path parent = own.parent_path();
   std::vector<RunDirectory> runs = RunDirectory::find_all(parent, 1);
   // runs/<name>/<time>: the runs of other names are cousins. Only there, so that a run
@@ -81,7 +83,7 @@ std::vector<RunDirectory> neighbours(const RunDirectory& run) {
     }
   }
   const bool known = std::ranges::any_of(runs, [&](const auto& r) { return r.path() == own; });
-  if (!known) runs.push_back(RunDirectory::open(own));
+  if (!known && RunDirectory::is_run(own)) runs.push_back(RunDirectory::open(own));
   return runs;
 }
 
@@ -94,7 +96,7 @@ std::optional<fs::path> persistent_path_if_referenced(const fs::path& file) {
   }
   const fs::path folder = absolute_of(file).parent_path();
   const fs::path run = folder.filename() == "checkpoints" ? folder.parent_path() : folder;
-  for (const RunDirectory& neighbour : neighbours(RunDirectory::open(run))) {
+  for (const RunDirectory& neighbour : neighbours(run)) {
     if (names_as_backbone(neighbour.checkpoints(), old->uuid)) {
       return folder / checkpoint_name(*old, SaveKind::kPersistent);
     }

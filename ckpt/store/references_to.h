@@ -26,8 +26,10 @@ Needs read_needs(std::vector<CheckpointEntry>& entries);
 Needs needs_outside(const RunDirectory& run, const std::vector<RunDirectory>& others);
 
 // The runs that may refer to files of `run`: itself, those beside it, and those one
-// level further out (the runs of other names, in runs/<name>/<time>).
+// level further out (the runs of other names, in runs/<name>/<time>). Of a folder that is no
+// run: those around it.
 std::vector<RunDirectory> neighbours(const RunDirectory& run);
+std::vector<RunDirectory> neighbours(const std::filesystem::path& folder);
 
 // Where the rolling save `file` has to stay available because a head in a neighbouring
 // run names it as its backbone; nothing when none does. Reads folders, and the

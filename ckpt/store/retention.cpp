@@ -4,6 +4,7 @@
 #include "ckpt/base/file.h"
 #include "ckpt/base/parallel.h"
 #include "ckpt/container/hdf5.h"
+#include "ckpt/store/checkpoint_name.h"
 #include "ckpt/store/load.h"
 #include "ckpt/store/reference.h"
 #include "ckpt/store/save.h"
@@ -47,13 +48,23 @@ std::string need_text(const Need& need) {
                      need.by.native());
 }
 
+// Whether we wrote the file, as far as its name tells. Files that somebody put there stay as they
+// are, and neither count as one of the last nor as the best.
+bool is_ours(const CheckpointEntry& entry) {
+  return parse_checkpoint_name(entry.path.filename().native()).has_value();
+}
+
 // Why each checkpoint is kept; a missing one may go.
-std::map<fs::path, std::string> reasons_to_keep(const std::vector<CheckpointEntry>& all,
+std::map<fs::path, std::string> reasons_to_keep(std::vector<CheckpointEntry> all,
                                                 const RetentionPolicy& policy, const Needs& needs) {
   std::map<fs::path, std::string> reasons;
   const auto keep = [&](const CheckpointEntry& entry, std::string reason) {
     reasons.emplace(entry.path, std::move(reason));  // the first reason stays
   };
+  for (const CheckpointEntry& entry : all) {
+    if (!is_ours(entry)) keep(entry, "not the name of a save");
+  }
+  std::erase_if(all, [](const CheckpointEntry& entry) { return !is_ours(entry); });
   for (const CheckpointEntry& entry : all) {
     if (entry.problem) keep(entry, "cannot be read: " + *entry.problem);
     if (entry.rolling) keep(entry, "rolling save");
@@ -125,6 +136,10 @@ RetentionPlan make_plan(const RunDirectory& run, const RetentionPolicy& policy, 
   needs.merge(read_needs(all));
   const auto reasons = reasons_to_keep(all, policy, needs);
   RetentionPlan plan;
+  fs::path newest_path;
+  for (const CheckpointEntry& entry : all) {
+    if (is_ours(entry)) newest_path = entry.path;
+  }
   for (const CheckpointEntry& entry : all) {
     const auto reason = reasons.find(entry.path);
     if (reason == reasons.end()) {
@@ -132,8 +147,8 @@ RetentionPlan make_plan(const RunDirectory& run, const RetentionPolicy& policy, 
       continue;
     }
     plan.kept.push_back({entry, reason->second, 0});
-    const bool newest = &entry == &all.back();
-    if (policy.drop_optimizer && !newest && !entry.rolling && !entry.problem) {
+    const bool newest = entry.path == newest_path;
+    if (policy.drop_optimizer && is_ours(entry) && !newest && !entry.rolling && !entry.problem) {
       const std::uint64_t bytes = droppable_bytes(entry);
       if (bytes > 0) plan.reduced.push_back({entry, "optimizer dropped", bytes});
     }

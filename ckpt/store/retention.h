@@ -47,8 +47,8 @@ struct RetentionPlan {
 
 // The plan for one run. A checkpoint that some file of `run`, of its neighbours, or of
 // a run in `references` names as backbone or parent is kept whatever the policy says;
-// so are rolling saves, files that cannot be read, and the newest one. Opens the
-// metadata of every checkpoint in those runs. Errors: kIo.
+// so are rolling saves, files that cannot be read, files whose name is not that of a save,
+// and the newest one. Opens the metadata of every checkpoint in those runs. Errors: kIo.
 RetentionPlan plan_retention(const RunDirectory& run, const RetentionPolicy& policy,
                              const std::vector<RunDirectory>& references = {});
 

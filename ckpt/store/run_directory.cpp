@@ -2,6 +2,7 @@
 
 #include "ckpt/base/error.h"
 #include "ckpt/base/json.h"
+#include "ckpt/store/checkpoint_name.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -103,15 +104,12 @@ bool lock_is_held(const fs::path& run) {
   return errno == EWOULDBLOCK;
 }
 
-bool holds_checkpoints(const fs::path& folder) {
+// By name: loose files of other makers do not make a folder a run.
+bool holds_our_checkpoints(const fs::path& folder) {
   std::error_code failure;
   for (fs::directory_iterator it(folder, failure), end; !failure && it != end;
        it.increment(failure)) {
-    const std::string suffix = it->path().extension().string();
-    if (suffix == ".h5" || suffix == ".pth" || suffix == ".pt" || suffix == ".safetensors" ||
-        suffix == ".ckpt") {
-      return true;
-    }
+    if (parse_checkpoint_name(it->path().filename().native())) return true;
   }
   return false;
 }
@@ -128,7 +126,7 @@ void find_below(const fs::path& folder, int depth, std::vector<fs::path>& found)
     return;  // runs are not nested
   }
   std::error_code failure;
-  if (holds_checkpoints(folder / kCheckpointsName)) {
+  if (holds_our_checkpoints(folder / kCheckpointsName)) {
     found.push_back(folder);
     return;
   }
@@ -222,21 +220,35 @@ RunDirectory RunDirectory::open(const fs::path& path) {
          path.native());
   }
   if (!is_run(path)) {
-    fail(Code::kMismatch, "{}: holds neither run.json nor a checkpoint, so it is no run",
+    fail(Code::kMismatch,
+         "{}: is no run: it holds neither run.json nor checkpoint_*.h5; `ckpt runs ROOT` lists "
+         "what there is",
          path.native());
   }
   return RunDirectory(path);
 }
 
 bool RunDirectory::is_run(const fs::path& path) {
-  return is_made_by_us(path) || holds_checkpoints(path / kCheckpointsName) ||
-         holds_checkpoints(path);
+  return is_made_by_us(path) || holds_our_checkpoints(path / kCheckpointsName) ||
+         holds_our_checkpoints(path);
+}
+
+RunDirectory RunDirectory::open_to_remove(const fs::path& path) {
+  RunDirectory run = open(path);
+  if (!is_made_by_us(path) && !holds_our_checkpoints(path / kCheckpointsName)) {
+    fail(Code::kMismatch,
+         "{}: is no run: it holds checkpoints, but neither run.json nor checkpoints/, and nothing "
+         "is removed from such a folder",
+         path.native());
+  }
+  static_cast<void>(read_info(path));  // somebody else's run.json says nothing of checkpoints/
+  return run;
 }
 
 std::vector<RunDirectory> RunDirectory::find_all(const fs::path& root, int depth) {
   std::vector<fs::path> found;
   find_below(root, depth, found);
-  if (found.empty() && holds_checkpoints(root)) found.push_back(root);
+  if (found.empty() && holds_our_checkpoints(root)) found.push_back(root);
   std::ranges::sort(found);
   std::vector<RunDirectory> runs;
   for (fs::path& path : found) runs.push_back(RunDirectory(std::move(path)));

@@ -69,9 +69,13 @@ class RunDirectory {
   // `root`/`name`/<local time>, which is made as create() does; a second run in
   // the same second gets the suffix "-2".
   static RunDirectory create_dated(const std::filesystem::path& root, std::string_view name);
-  // Also opens a folder that merely holds checkpoints (itself or in checkpoints/).
+  // Also opens a folder that merely holds checkpoints by our names (itself or in checkpoints/).
   // Errors: kNotFound; kMismatch when nothing in it looks like a run.
   static RunDirectory open(const std::filesystem::path& path);
+  // The same for those who remove files: run.json has to be there and ours, or our checkpoints
+  // in checkpoints/, where runs have them; a folder of loose checkpoints is somebody's
+  // collection. Changes nothing. Errors: those of open(); kCorrupt for another run.json.
+  static RunDirectory open_to_remove(const std::filesystem::path& path);
   // Whether open() would accept `path`; cheap.
   static bool is_run(const std::filesystem::path& path);
   // All runs at `root` or up to `depth` levels below it, sorted by path. Folders

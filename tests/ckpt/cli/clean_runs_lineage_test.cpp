@@ -74,6 +74,29 @@ TEST_F(Runs, CleanWithoutARuleIsAUsageError) {
   EXPECT_EQ(run({"clean", "runs", "--keep-best"}).code, 15);
 }
 
+TEST_F(Runs, CleanTouchesNoFolderThatIsNoRun) {
+  const std::filesystem::path loose = scratch_ / "loose";
+  std::filesystem::create_directory(loose);
+  store::save_as(sample::model(1, 1, 0.1), loose / "a.h5");
+  store::save_as(sample::model(2, 2, 0.1), loose / "b.h5");
+  for (const char* name : {"x.safetensors", "my-old-thesis.pth"}) std::ofstream(loose / name) << 1;
+  std::filesystem::create_directory(scratch_ / "collection");
+  for (int i = 1; i <= 3; ++i)
+    store::save(sample::model(i, static_cast<std::uint64_t>(i), 0.1), scratch_ / "collection");
+  const auto files = [](const std::filesystem::path& folder) {
+    using Iterator = std::filesystem::directory_iterator;
+    return std::distance(Iterator(folder), Iterator());
+  };
+  for (const char* folder : {"loose", "collection", "runs/road/1/checkpoints"}) {
+    const auto before = files(scratch_ / folder);
+    const Outcome outcome = run({"clean", folder, "--keep-best"});
+    EXPECT_EQ(outcome.code, 15) << folder;
+    EXPECT_THAT(outcome.err, HasSubstr("is no run")) << folder;
+    EXPECT_EQ(files(scratch_ / folder), before) << folder;
+  }
+  EXPECT_THAT(run({"runs", "loose"}).err, HasSubstr("no runs at or below"));
+}
+
 TEST_F(Runs, CleanLeavesARunThatIsBeingWritten) {
   const store::RunLock lock = run_.lock();
   EXPECT_EQ(run({"clean", "runs/road/1", "--keep-last", "1"}).code, 15);

@@ -60,6 +60,27 @@ TEST_F(RetentionTest, EveryKIsCountedFromBeginAndEndsInclusive) {
               ElementsAre(1, 3, 6));
 }
 
+TEST_F(RetentionTest, FilesByOtherNamesStayAndDoNotCount) {
+  // Named as people name what they want to keep; the newest and the best of all, too.
+  const fs::path mine = run_.checkpoints() / "for-the-paper.h5";
+  save_as(sample::model(70, 70, 0.99), mine);
+  std::ofstream(run_.checkpoints() / "thesis.pth") << "not a checkpoint at all";
+  const RetentionPlan plan =
+      plan_retention(run_, {.keep_best = true, .keep_last = 1, .drop_optimizer = true});
+  std::set<std::string> removed, reduced;
+  for (const auto& item : plan.removed) removed.insert(item.entry.path.filename());
+  for (const auto& item : plan.reduced) reduced.insert(item.entry.path.filename());
+  EXPECT_EQ(removed.size(), 4U) << "the best and the last of our own saves stay";
+  EXPECT_EQ(reduced.size(), 1U) << "epoch 2";
+  EXPECT_FALSE(reduced.contains(mine.filename()));
+  execute(plan);
+  EXPECT_TRUE(fs::exists(mine));
+  EXPECT_TRUE(fs::exists(run_.checkpoints() / "thesis.pth"));
+  std::set<std::uint64_t> left;
+  for (const auto& entry : run_.list()) left.insert(entry.epoch);
+  EXPECT_TRUE(left.contains(2) && left.contains(6));
+}
+
 TEST_F(RetentionTest, YoungFilesStay) {
   EXPECT_THAT(kept({.keep_last = 1, .younger_than = std::chrono::hours(1)}),
               ElementsAre(1, 2, 3, 4, 5, 6));

@@ -110,6 +110,41 @@ TEST(RunDirectory, OpensFoldersThatMerelyHoldCheckpoints) {
   EXPECT_EQ(run.list().size(), 1U);
 }
 
+TEST(RunDirectory, LooseFilesMakeNoRun) {
+  const sample::Scratch root;
+  for (const char* name : {"a.h5", "thesis.pth", "x.safetensors", "model.ckpt", "epoch_3.pt"}) {
+    std::ofstream(root / name) << "mine";
+  }
+  EXPECT_EQ(code_of([&] { RunDirectory::open(root.path()); }), Code::kMismatch);
+  EXPECT_TRUE(RunDirectory::find_all(root.path()).empty());
+  fs::create_directory(root / "checkpoints");
+  fs::rename(root / "a.h5", root / "checkpoints/a.h5");
+  EXPECT_EQ(code_of([&] { RunDirectory::open(root.path()); }), Code::kMismatch);
+  EXPECT_TRUE(RunDirectory::find_all(root.path()).empty());
+}
+
+TEST(RunDirectory, ToRemoveItHasToBeAWholeRun) {
+  const sample::Scratch root;
+  const auto code = [&](const char* name) {
+    return code_of([&] { RunDirectory::open_to_remove(root / name); });
+  };
+  // A collection of saves from many runs: readable, but not ours to tidy up.
+  fs::create_directory(root / "best");
+  save(sample::model(1, 1, 0.5), root / "best");
+  EXPECT_NO_THROW(RunDirectory::open(root / "best"));
+  EXPECT_EQ(code("best"), Code::kMismatch);
+  // Without run.json, but with its saves where runs have them.
+  fs::create_directories(root / "old/checkpoints");
+  save(sample::model(1, 1, 0.5), root / "old/checkpoints");
+  EXPECT_NO_THROW(RunDirectory::open_to_remove(root / "old"));
+  // The saves of a run are removed under the lock of the run, not beside it.
+  EXPECT_EQ(code("old/checkpoints"), Code::kMismatch);
+  // A program of other people that has a run.json too.
+  fs::create_directories(root / "theirs/checkpoints");
+  std::ofstream(root / "theirs/run.json") << R"({"name": "sweep 3"})";
+  EXPECT_EQ(code("theirs"), Code::kCorrupt);
+}
+
 TEST(RunDirectory, DamagedInfoIsNamed) {
   const sample::Scratch root;
   const RunDirectory run = RunDirectory::create(root / "a");
