@@ -67,7 +67,13 @@ class Loop {
   bool evaluate();
   void save(bool best);
   std::uint64_t largest(std::uint64_t mine) const;
-  bool diverging(double loss);
+  void refuse_divergence(double loss, double norm);
+  void save_state_before_update();
+  // For work that reads data or computes: where it fails, the state is that of the last whole
+  // update, and is saved before the error goes on.
+  template <typename Work>
+  decltype(auto) keeping_state(const Work& work);
+  void keep_state();
   Checkpoint checkpoint() const {
     return to_checkpoint(p_.learner, p_.mode, p_.frame,
                          p_.ledger ? std::optional(p_.ledger->position()) : std::nullopt);
@@ -120,29 +126,75 @@ std::unique_ptr<engine::Loader> Loop::make_loader() const {
                                           options);
 }
 
-// Counts losses that are no numbers or over --max-loss. Before the first of a series is learnt
-// from, the state it came from is saved: the one to go back to.
-bool Loop::diverging(double loss) {
-  const bool bad = !std::isfinite(loss) || (c_.max_loss > 0 && loss > c_.max_loss);
-  if (!bad) {
+template <typename Work>
+decltype(auto) Loop::keeping_state(const Work& work) {
+  try {
+    return work();
+  } catch (const std::exception&) {
+    keep_state();
+    throw;
+  }
+}
+
+void Loop::keep_state() {
+  if (p_.saver == nullptr || trained_ == 0) return;
+  const std::uint64_t update = p_.learner.progress.update;
+  try {
+    save(false);
+    p_.saver->finish();
+    p_.log->warn(fmt::format("the state after update {} is saved, from which --resume-from goes on",
+                             update));
+  } catch (const std::exception& error) {
+    // The error that is under way is the one to end with.
+    p_.log->warn(fmt::format("the state after update {} is not saved: {}", update, error.what()));
+  }
+}
+
+// Into the rolling file; of the update under way only BatchNorm's statistics are there by now.
+void Loop::save_state_before_update() {
+  if (p_.saver == nullptr) return;
+  const auto& buffers = p_.learner.weights.buffers();
+  std::vector<at::Tensor> after;
+  for (std::size_t i = 0; i < buffers.size(); ++i) {
+    after.push_back(buffers[i].clone());
+    buffers[i].copy_(buffers_before_[i]);
+  }
+  p_.saver->save_rolling_now(checkpoint());
+  for (std::size_t i = 0; i < buffers.size(); ++i) buffers[i].copy_(after[i]);
+}
+
+// Ends the run at a gradient that is no number, which would take all weights with it, and at the
+// third loss in a row over --max-loss. Before the first of a series is learnt from, the state it
+// came from is saved: the one to go back to. A float16 overflow is the loss scale's to deal with,
+// unless the loss itself is no number three times.
+void Loop::refuse_divergence(double loss, double norm) {
+  const bool over = c_.max_loss > 0 && loss > c_.max_loss;
+  const bool lost = !p_.learner.scaler && !(std::isfinite(loss) && std::isfinite(norm));
+  if (!over && !lost && std::isfinite(loss)) {
     bad_losses_ = 0;
-    return false;
+    return;
   }
+  const std::uint64_t update = p_.learner.progress.update + 1;
   if (++bad_losses_ == 1) {
-    const auto& buffers = p_.learner.weights.buffers();
-    std::vector<at::Tensor> after;
-    for (std::size_t i = 0; i < buffers.size(); ++i) {
-      after.push_back(buffers[i].clone());
-      buffers[i].copy_(buffers_before_[i]);
+    save_state_before_update();
+    if (p_.log != nullptr) {
+      p_.log->warn(fmt::format("update {}: loss {}, gradient norm {}; the state before it is saved",
+                               update, loss, norm));
     }
-    if (p_.saver != nullptr) {
-      p_.saver->save_rolling_now(checkpoint());
-      p_.log->warn(fmt::format("the loss of update {} is {}; the state before it is saved",
-                               p_.learner.progress.update + 1, loss));
-    }
-    for (std::size_t i = 0; i < buffers.size(); ++i) buffers[i].copy_(after[i]);
   }
-  return bad_losses_ >= 3;
+  if (!lost && bad_losses_ < 3) return;
+  // A launcher ends the others when one has left: the first process has to have saved by then.
+  p_.communicator.barrier();
+  constexpr const char* kNext =
+      "go back to it with --resume-from, a lower --lr and --allow-config-change";
+  if (lost) {
+    fail(Code::kNo,
+         "update {} has a loss of {} and a gradient norm of {}, and is not made; the state before "
+         "the first such loss is saved: {}",
+         update, loss, norm, kNext);
+  }
+  fail(Code::kNo, "three updates in a row with a loss of {}{}; the state before them is saved: {}",
+       loss, over ? fmt::format(", over max-loss = {}", c_.max_loss) : "", kNext);
 }
 
 void Loop::update(const engine::Batch& batch) {
@@ -160,15 +212,12 @@ void Loop::update(const engine::Batch& batch) {
   for (std::size_t i = 0; i < buffers.size(); ++i) buffers_before_[i] = buffers[i].clone();
 
   if (learner.scaler) step_.set_loss_scale(learner.scaler->scale());
-  const engine::StepResult& result =
-      step_.run(learner.weights, update, p_.mode.shard_function(learner, batch, p_.device, update));
-  if (diverging(result.loss)) {
-    fail(Code::kNo,
-         "three updates in a row with a loss of {}{}; the state before them is saved: go back to "
-         "it with --resume-from, a lower --lr and --allow-config-change",
-         result.loss, c_.max_loss > 0 ? fmt::format(", over max-loss = {}", c_.max_loss) : "");
-  }
+  const engine::StepResult& result = keeping_state([&]() -> const engine::StepResult& {
+    return step_.run(learner.weights, update,
+                     p_.mode.shard_function(learner, batch, p_.device, update));
+  });
   const double norm = engine::gradient_norm(result.gradient, p_.pool);
+  refuse_divergence(result.loss, norm);
   engine::StepOptions options;
   options.lr = plan_.learning_rate.at(update);
   options.weight_decay = plan_.weight_decay.at(update);
@@ -249,8 +298,9 @@ bool Loop::evaluation_due(bool epoch_ended) const {
 
 // Reads the weights and nothing else of training. Returns whether --patience has run out.
 bool Loop::evaluate() {
-  const engine::Metrics metrics =
-      p_.mode.measure(p_.learner, {p_.data, p_.pool, p_.communicator, p_.io});
+  const engine::Metrics metrics = keeping_state([&] {
+    return p_.mode.measure(p_.learner, {p_.data, p_.pool, p_.communicator, p_.io});
+  });
   store::MetricsState& state = p_.learner.metrics;
   const TrainingProgress& progress = p_.learner.progress;
   for (const auto& [name, value] : metrics) {
@@ -290,9 +340,9 @@ bool Loop::between_updates() {
   const bool plateau = evaluation_due(epoch_ended) && evaluate();
   const bool each_update =
       c_.save_every_updates > 0 && progress.update % number(c_.save_every_updates) == 0;
-  if (last || plateau || each_update || (epoch_ended && saves_epoch(c_, progress.epoch))) {
-    save(best_);
-  }
+  // While losses are over --max-loss, the newest state stays the one before them.
+  const bool due = each_update || (epoch_ended && saves_epoch(c_, progress.epoch));
+  if (last || plateau || (due && bad_losses_ == 0)) save(best_);
   return plateau;
 }
 
@@ -313,7 +363,7 @@ LoopResult Loop::run() {
   std::uint64_t bar_epoch = 0;
   while (progress.update < plan_.updates) {
     const Clock::time_point start = Clock::now();
-    const engine::Batch* batch = loader->next();
+    const engine::Batch* batch = keeping_state([&] { return loader->next(); });
     if (batch == nullptr) fail(Code::kInternal, "the loader ended at update {}", progress.update);
     if (!bar || bar_epoch != progress.epoch) {
       bar_epoch = progress.epoch;

@@ -110,7 +110,13 @@ bool belongs(std::string_view value, Split split) {
              : name == "val" || name == "validation" || name == "valid" || name == "test";
 }
 
-Task task_of(const CsvTable& table, const Columns& columns, const OpenOptions& options) {
+bool names_classes(std::string_view column) {
+  const std::string name = lower(trimmed(column));
+  return name == "label" || name == "class" || name == "category";
+}
+
+Task task_of(const CsvTable& table, const Columns& columns, const OpenOptions& options,
+             const fs::path& file) {
   if (options.task) {
     return *options.task;
   }
@@ -118,13 +124,35 @@ Task task_of(const CsvTable& table, const Columns& columns, const OpenOptions& o
     return Task::kRegression;
   }
   const std::size_t column = columns.targets.front();
-  const std::string name = lower(trimmed(table.header[column]));
-  const bool numbers = std::all_of(table.rows.begin(), table.rows.end(), [&](const auto& row) {
-    return number_in(row[column]).has_value();
-  });
-  return !numbers || name == "label" || name == "class" || name == "category"
-             ? Task::kClassification
-             : Task::kRegression;
+  if (names_classes(table.header[column])) {
+    return Task::kClassification;
+  }
+  const auto is_text = [&](const auto& row) { return !number_in(row[column]); };
+  const auto texts = std::count_if(table.rows.begin(), table.rows.end(), is_text);
+  // One cell that is no number must not make classes of all the others.
+  if (texts > 0 && 2 * static_cast<std::size_t>(texts) <= table.rows.size()) {
+    const auto first = std::find_if(table.rows.begin(), table.rows.end(), is_text);
+    fail(Code::kCorrupt,
+         "{}: line {}: column {} holds {}, where {} of {} rows hold finite numbers; correct it, or "
+         "call the column label if these are classes",
+         file.string(), table.lines[static_cast<std::size_t>(first - table.rows.begin())],
+         printable(table.header[column], 60), printable((*first)[column], 60),
+         table.rows.size() - static_cast<std::size_t>(texts), table.rows.size());
+  }
+  return texts > 0 ? Task::kClassification : Task::kRegression;
+}
+
+// A row of neither half would be learnt from by mistake, or be lost.
+void require_split_values(const CsvTable& table, std::size_t column, const fs::path& file) {
+  for (std::size_t i = 0; i < table.rows.size(); ++i) {
+    const std::string& value = table.rows[i][column];
+    if (!belongs(value, Split::kTrain) && !belongs(value, Split::kValidation)) {
+      fail(Code::kCorrupt,
+           "{}: line {}: the split is {}; known are train, and val, valid, validation or test; "
+           "call the column otherwise if it is about something else",
+           file.string(), table.lines[i], printable(value, 60));
+    }
+  }
 }
 
 // All classes of the table, of both halves: by number when all are numbers, else bytewise.
@@ -148,7 +176,8 @@ class CsvSet final : public StoredSet {
     root_ = file.parent_path();
     const CsvTable table = parse_csv(read_text(file, kLargestCsv), file.string());
     const Columns columns = find_columns(table, file, options);
-    task_ = task_of(table, columns, options);
+    task_ = task_of(table, columns, options, file);
+    if (columns.split) require_split_values(table, *columns.split, file);
     mirror_ = options.mirror.value_or(task_ == Task::kClassification ? MirrorRule::kKeeps
                                                                      : MirrorRule::kForbids);
     name_targets(table, columns, options);

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace reprise::training {
 namespace {
 
@@ -181,6 +183,36 @@ TEST_F(Refusals, ImagesThatDoNotDecodeStopTheRunOrAreNamedAndSkipped) {
   EXPECT_THAT(skipped.err, AllOf(HasSubstr("1 image left out"), HasSubstr("broken.jpg")));
 }
 
+TEST_F(Refusals, ImagesThatDoNotDecodeLoseNothingThatWasLearnt) {
+  const fs::path cifar = cifar_images(5);
+  if (cifar.empty()) GTEST_SKIP() << "no CIFAR-10 archive in " << REPRISE_SHARED_DIR;
+  for (const std::string half : {"train", "val"}) {
+    const fs::path data = scratch_->path() / ("images-" + half);
+    fs::copy(cifar, data, fs::copy_options::recursive);
+    const fs::path held_out = fs::exists(data / "val") ? data / "val" : data / "test";
+    const fs::path bad = (half == "train" ? data / "train" : held_out) / "cat" / "broken.jpg";
+    write_file(bad, "no picture");
+    const std::string run = *scratch_ / ("kept-" + half);
+    // Nothing would be saved before the end of the only epoch.
+    const Outcome stopped = train(
+        *scratch_, {"--data", data.string(), "--arch", "vit_tiny", "--patch-size", "16",
+                    "--batch-size", "3", "--shards", "1", "--epochs", "1", "--work-dir", run});
+    EXPECT_EQ(stopped.code, 13) << half << ": " << stopped.err;
+    EXPECT_THAT(stopped.err, HasSubstr("broken.jpg"));
+    const std::string log = read_file(fs::path(run) / "train.log");
+    ASSERT_THAT(log, HasSubstr("is saved, from which --resume-from goes on")) << half;
+    const fs::path good = [&] {
+      for (const auto& entry : fs::directory_iterator(bad.parent_path())) {
+        if (entry.path() != bad) return entry.path();
+      }
+      return fs::path();
+    }();
+    fs::copy_file(good, bad, fs::copy_options::overwrite_existing);
+    const Outcome resumed = train(*scratch_, {"--resume-from", run, "--allow-config-change", "-q"});
+    EXPECT_EQ(resumed.code, 0) << half << ": " << resumed.err;
+  }
+}
+
 TEST_F(Refusals, DirectoryThatCannotBeWritten) {
   // sysfs refuses new directories to everybody, root included.
   expect(kTiny + Arguments{"--work-dir", "/sys/run"}, 11, "/sys/run");
@@ -229,6 +261,32 @@ TEST_F(Refusals, DivergingLossStopsBeforeTheFirstBadUpdate) {
   const std::string whole = *scratch_ / "whole";
   ASSERT_EQ(train(*scratch_, kTiny + Arguments{"--epochs", "4", "--work-dir", whole}).code, 0);
   EXPECT_EQ(ledger_digest(run), ledger_digest(whole));
+}
+
+TEST_F(Refusals, AGradientThatIsNoNumberIsNeverApplied) {
+  // Steps so far that soon an update has no finite gradient; epochs end before and after.
+  const Arguments far =
+      kTiny + Arguments{"--optimizer", "sgd", "--lr", "1e6", "--max-samples", "8"};
+  std::string last = "20";
+  for (const Arguments& more :
+       {Arguments{"--keep-last", "1"}, Arguments{"--save-last-only"}, Arguments{"--sync-save"}}) {
+    const std::string run = *scratch_ / ("no-number" + more.front());
+    const Outcome outcome =
+        train(*scratch_, far + more + Arguments{"--epochs", last, "--work-dir", run});
+    EXPECT_EQ(outcome.code, 1) << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr("is not made"));
+    const std::string ledger = read_file(fs::path(run) / "ledger.jsonl");
+    // One line is the ledger's head.
+    const auto refused = std::count(ledger.begin(), ledger.end(), '\n');
+    const std::string next = "update " + std::to_string(refused) + " has a loss of";
+    EXPECT_THAT(outcome.err, HasSubstr(next));
+    // What there is to go back to is the state before it: the same update is refused again.
+    const Outcome resumed = train(*scratch_, {"--resume-from", run, "-q"});
+    EXPECT_EQ(resumed.code, 1) << resumed.err;
+    EXPECT_THAT(resumed.err, HasSubstr(next));
+    // Also when it is the last one.
+    last = std::to_string(refused);
+  }
 }
 
 TEST_F(Refusals, PrintedConfigurationIsLoadable) {

@@ -188,6 +188,15 @@ TEST_F(SourcesTest, CsvThatDoesNotFitIsRefusedWithItsLine) {
   EXPECT_THAT(refusal(path("a.csv"), Code::kNotFound), HasSubstr("missing.jpg"));
   write("a.csv", "path\ncat/a.JPG\n");
   EXPECT_THAT(refusal(path("a.csv"), Code::kCorrupt), HasSubstr("no target column"));
+  // One cell does not make classes of a column of numbers.
+  for (const std::string odd : {"nan", "1e300", "left"}) {
+    write("a.csv", "path,angle\ncat/a.JPG,0.5\ncat/b.jpg," + odd + "\ndog/deeper/c.png,0.1\n");
+    EXPECT_THAT(refusal(path("a.csv"), Code::kCorrupt),
+                HasSubstr("line 3: column angle holds " + odd + ", where 2 of 3 rows"));
+  }
+  // A row of neither half is not learnt from by mistake.
+  write("a.csv", "split,path,angle\ntrain,cat/a.JPG,1\ndev,cat/b.jpg,2\n");
+  EXPECT_THAT(refusal(path("a.csv"), Code::kCorrupt), HasSubstr("line 3: the split is dev"));
 }
 
 std::string big_endian(std::uint32_t value) {
