@@ -92,7 +92,7 @@ class Evaluation {
   DataCache data_;
   Json list_ = Json::array();
   std::optional<RunRecord> record_;  // set: the first lines are said, too
-  int compared_ = 0, different_ = 0;
+  int evaluated_ = 0, compared_ = 0, different_ = 0;
 };
 
 void Evaluation::introduce(const Subject& subject) {
@@ -198,6 +198,7 @@ void Evaluation::one(const fs::path& path) {
   print(subject, metrics, origin);
 
   if (options_.compare_origin) {
+    evaluated_ += 1;
     compared_ += origin.equal.has_value();
     different_ += origin.equal == false;
     for (const auto& difference : origin.differences) {
@@ -242,12 +243,24 @@ int Evaluation::verdict() {
   }
   io_.say("{} of {} evaluations equal what training logged, bit for bit", compared_ - different_,
           compared_);
+  if (evaluated_ > compared_) {
+    io_.warn("training logged no value for {} of {} checkpoints: they were not compared",
+             evaluated_ - compared_, evaluated_);
+  }
   return different_ == 0 ? 0 : static_cast<int>(Code::kNo);
 }
 
 }  // namespace
 
 int run(const EvalOptions& options, Io& io) {
+  if (options.all && !options.epochs.empty()) {
+    fail(Code::kUsage, "--all evaluates every epoch, --epochs {} some; give one of them",
+         options.epochs);
+  }
+  if (options.batch_size == 0) fail(Code::kUsage, "--batch-size 0: expected at least 1");
+  if (options.neighbours && options.protocol != "auto" && options.protocol != "knn") {
+    fail(Code::kUsage, "--neighbours vote with --protocol knn, not with {}", options.protocol);
+  }
   const bool many = options.all || options.watch || !options.epochs.empty();
   Evaluation evaluation(options, io);
   if (!many) {

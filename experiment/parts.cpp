@@ -5,6 +5,7 @@
 #include "experiment/held_out.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace reprise::experiment {
 namespace {
@@ -15,6 +16,18 @@ engine::OpenOptions open_options(const Config& config) {
   options.skip_bad = config.skip_bad;
   options.generated_side = static_cast<int>(config.image_size);
   return options;
+}
+
+// Eight patches a side of a small image, or as near to that as divides it; else 16 pixels.
+int usual_patch_size(int image_size) {
+  if (image_size > 64 || image_size < 8) return 16;
+  const int eighth = image_size / 8;
+  int nearest = image_size;
+  for (int side = 1; side < image_size; ++side) {
+    const bool nearer = std::abs(side - eighth) <= std::abs(nearest - eighth);
+    if (image_size % side == 0 && nearer) nearest = side;
+  }
+  return nearest;
 }
 
 std::shared_ptr<const engine::Dataset> open_whole(const Config& config) {
@@ -118,10 +131,7 @@ engine::NetworkOptions network_options(const Config& config, const DataFacts& fa
   options.channels = facts.channels;
   options.image_size = facts.image_size;
   options.patch_size = config.patch_size;
-  if (options.patch_size == 0) {
-    options.patch_size =
-        facts.image_size <= 64 && facts.image_size >= 8 ? facts.image_size / 8 : 16;
-  }
+  if (options.patch_size == 0) options.patch_size = usual_patch_size(facts.image_size);
   options.dropout = config.dropout;
   options.drop_path = config.drop_path;
   return options;

@@ -135,7 +135,10 @@ void RunLog::line(std::string_view level, std::string_view text, bool shown) {
 }
 
 void RunLog::info(std::string_view text) { line("INFO", text, true); }
-void RunLog::warn(std::string_view text) { line("WARNING", text, true); }
+void RunLog::warn(std::string_view text) {
+  line("WARNING", text, !io_.quiet);
+  if (io_.quiet) io_.warn("{}", text);
+}
 
 void RunLog::error(std::string_view text) { line("ERROR", text, false); }
 

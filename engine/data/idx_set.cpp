@@ -5,6 +5,8 @@
 #include "engine/data/sources.h"
 #include "engine/data/stored_set.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <array>
 
@@ -56,9 +58,8 @@ IdxFile read_idx(const fs::path& path, std::size_t dimensions) {
     const auto next = checked_multiply(product, extent);
     product = next.value_or(~std::uint64_t{0});
     if (extent == 0 || product > kLargestIdx) {
-      fail(Code::kCorrupt,
-           "{}: dimension {} is {}, which no IDX image set has; the file is damaged", path.string(),
-           i, extent);
+      fail(Code::kCorrupt, "{}: the dimensions {}, which no IDX image set has; the file is damaged",
+           path.string(), fmt::join(idx.shape, " x "));
     }
   }
   idx.values = bytes.subspan(header);

@@ -181,6 +181,10 @@ TEST_F(Refusals, ImagesThatDoNotDecodeStopTheRunOrAreNamedAndSkipped) {
       train(*scratch_, arguments + Arguments{*scratch_ / "skips", "--skip-bad"});
   EXPECT_EQ(skipped.code, 0) << skipped.err;
   EXPECT_THAT(skipped.err, AllOf(HasSubstr("1 image left out"), HasSubstr("broken.jpg")));
+  // Also where nothing but warnings and errors is wanted.
+  const Outcome quietly =
+      train(*scratch_, arguments + Arguments{*scratch_ / "quiet", "--skip-bad", "-q"});
+  EXPECT_THAT(quietly.err, AllOf(HasSubstr("warning: "), HasSubstr("broken.jpg")));
 }
 
 TEST_F(Refusals, ImagesThatDoNotDecodeLoseNothingThatWasLearnt) {
@@ -286,6 +290,28 @@ TEST_F(Refusals, AGradientThatIsNoNumberIsNeverApplied) {
     EXPECT_THAT(resumed.err, HasSubstr(next));
     // Also when it is the last one.
     last = std::to_string(refused);
+  }
+}
+
+TEST_F(Refusals, EvaluationsThatContradictThemselves) {
+  for (const auto& [more, text] :
+       {std::pair(Arguments{"--all", "--epochs", "1"}, "give one of them"),
+        std::pair(Arguments{"--batch-size", "0"}, "at least 1"),
+        std::pair(Arguments{"--protocol", "network", "--neighbours", "3"}, "--protocol knn")}) {
+    const Outcome outcome = eval(*scratch_, Arguments{run_} + more);
+    EXPECT_EQ(outcome.code, 2) << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr(text));
+  }
+}
+
+// Without --patch-size: of images of MNIST's size, too, patches of a size that divides them.
+TEST_F(Refusals, NoPatchSizeIsRefusedThatNobodyGave) {
+  for (const std::string side : {"12", "28", "30", "50", "60"}) {
+    const Outcome outcome =
+        train(*scratch_, {"--arch", "vit_tiny", "--image-size", side, "--batch-size", "8",
+                          "--max-samples", "8", "--max-eval-samples", "1", "--max-updates", "1",
+                          "-q", "--work-dir", *scratch_ / ("side-" + side)});
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
   }
 }
 
