@@ -2,6 +2,7 @@
 
 #include "ckpt/base/error.h"
 #include "ckpt/base/json.h"
+#include "ckpt/base/parallel.h"
 #include "ckpt/store/reference.h"
 #include "ckpt/store/run_directory.h"
 #include "engine/determinism/determinism.h"
@@ -260,6 +261,9 @@ int run(const EvalOptions& options, Io& io) {
   if (options.batch_size == 0) fail(Code::kUsage, "--batch-size 0: expected at least 1");
   if (options.neighbours && options.protocol != "auto" && options.protocol != "knn") {
     fail(Code::kUsage, "--neighbours vote with --protocol knn, not with {}", options.protocol);
+  }
+  if (options.workers > kMostJobs) {
+    fail(Code::kUsage, "--workers {}: at most {}", options.workers, kMostJobs);
   }
   const bool many = options.all || options.watch || !options.epochs.empty();
   Evaluation evaluation(options, io);

@@ -3,6 +3,7 @@
 #include "ckpt/base/command_help.h"
 #include "ckpt/base/error.h"
 #include "ckpt/base/nearest_name.h"
+#include "ckpt/base/parallel.h"
 #include "ckpt/base/version.h"
 
 // The only file of the torch-free binaries that includes CLI11: it costs seconds to compile.
@@ -213,6 +214,7 @@ std::vector<std::string> CommandLine::command_names() const {
 void CommandLine::apply_common() {
   io_.color_out = wants_color(color_, STDOUT_FILENO);
   io_.color_err = wants_color(color_, STDERR_FILENO);
+  if (io_.jobs > kMostJobs) fail(Code::kUsage, "--jobs {}: at most {}", io_.jobs, kMostJobs);
 }
 
 void CommandLine::parse(Command& command, std::vector<std::string> arguments) {
@@ -362,8 +364,9 @@ int CommandLine::run(int argc, const char* const* argv) {
     std::fflush(stdout);
     const std::string word = io_.color_err ? fmt::format("\033[1;31m{}\033[0m", to_string(code))
                                            : std::string(to_string(code));
-    fmt::print(stderr, "{}: {}: {}\n", place_, word, message);
-    if (code == Code::kUsage) fmt::print(stderr, "{} --help says more\n", place_);
+    std::string text = fmt::format("{}: {}: {}\n", place_, word, message);
+    if (code == Code::kUsage) text += fmt::format("{} --help says more\n", place_);
+    std::fputs(text.c_str(), stderr);  // fmt::print would throw where stderr takes nothing
     return static_cast<int>(code);
   };
   try {
@@ -374,7 +377,7 @@ int CommandLine::run(int argc, const char* const* argv) {
     return report(error.code(), error.what());
   } catch (const std::bad_alloc&) {
     return report(Code::kIo, "out of memory; use fewer --jobs or a machine with more memory");
-  } catch (const std::filesystem::filesystem_error& error) {
+  } catch (const std::system_error& error) {  // std::filesystem's, too
     return report(Code::kIo, error.what());
   } catch (const std::exception& error) {
     return report(Code::kInternal,

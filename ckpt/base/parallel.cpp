@@ -6,6 +6,7 @@
 #include <atomic>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -42,7 +43,13 @@ void parallel_for(std::size_t count, unsigned jobs, const std::function<void(std
 
   {
     std::vector<std::jthread> threads;
-    for (std::size_t i = 1; i < std::min<std::size_t>(jobs, count); ++i) threads.emplace_back(work);
+    const std::size_t wanted = std::min<std::size_t>({jobs, count, kMostJobs});
+    threads.reserve(wanted);
+    try {
+      while (threads.size() + 1 < wanted) threads.emplace_back(work);
+    } catch (const std::system_error&) {
+      // The system gives no more threads; those that there are do the work.
+    }
     work();
   }
   if (failure) std::rethrow_exception(failure);

@@ -1,5 +1,6 @@
 #include "engine/workers/worker_pool.h"
 
+#include "ckpt/base/error.h"
 #include "ckpt/base/parallel.h"
 
 #include <ATen/Context.h>
@@ -10,6 +11,7 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -74,6 +76,15 @@ struct WorkerPool::State {
     if (running == 0) work_done.notify_all();
   }
 
+  void end() {
+    {
+      const std::lock_guard lock(mutex);
+      ending = true;
+    }
+    work_there.notify_all();
+    for (std::thread& thread : threads) thread.join();
+  }
+
   void thread_main() {
     prepare_compute_thread();
     std::unique_lock lock(mutex);
@@ -89,20 +100,21 @@ WorkerPool::WorkerPool(unsigned threads) : state_(std::make_unique<State>()) {
   keep_freed_memory();
   prepare_compute_thread();
   const unsigned wanted = threads == 0 ? available_cores() : threads;
+  if (wanted > kMostJobs) fail(Code::kUsage, "{} threads: at most {}", wanted, kMostJobs);
   state_->threads.reserve(wanted - 1);
-  for (unsigned i = 1; i < wanted; ++i) {
-    state_->threads.emplace_back([state = state_.get()] { state->thread_main(); });
+  try {
+    for (unsigned i = 1; i < wanted; ++i) {
+      state_->threads.emplace_back([state = state_.get()] { state->thread_main(); });
+    }
+  } catch (const std::system_error& error) {
+    const std::size_t started = state_->threads.size() + 1;
+    state_->end();
+    fail(Code::kIo, "thread {} of {} could not be started: {}; use fewer --jobs", started + 1,
+         wanted, error.what());
   }
 }
 
-WorkerPool::~WorkerPool() {
-  {
-    const std::lock_guard lock(state_->mutex);
-    state_->ending = true;
-  }
-  state_->work_there.notify_all();
-  for (std::thread& thread : state_->threads) thread.join();
-}
+WorkerPool::~WorkerPool() { state_->end(); }
 
 unsigned WorkerPool::threads() const { return static_cast<unsigned>(state_->threads.size()) + 1; }
 

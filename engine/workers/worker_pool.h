@@ -20,7 +20,8 @@ namespace reprise::engine {
 class WorkerPool {
  public:
   // Threads that work, the caller of run() being one of them; 0: one a core of this
-  // process's affinity mask.
+  // process's affinity mask. Errors: kUsage for more than kMostJobs; kIo where the system does
+  // not start as many.
   explicit WorkerPool(unsigned threads = 0);
   ~WorkerPool();
   WorkerPool(const WorkerPool&) = delete;

@@ -1,7 +1,13 @@
 #include "engine/workers/worker_pool.h"
 
+#include "ckpt/base/error.h"
+#include "ckpt/base/parallel.h"
+
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <stdexcept>
@@ -20,6 +26,27 @@ TEST(WorkerPool, RunsEveryPieceOnceOnAnyNumberOfThreads) {
       for (const auto& one : runs) EXPECT_EQ(one, 1);
     }
   }
+}
+
+TEST(WorkerPool, ThreadsThatCannotBeStartedAreAnErrorNotAnAbort) {
+  EXPECT_THROW(WorkerPool(kMostJobs + 1), Error);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // these map terabytes
+  const pid_t child = fork();
+  if (child == 0) {
+    // LibTorch has mapped gigabytes already: nothing more can be mapped, stacks included.
+    const rlimit space{1 << 20, 1 << 20};
+    setrlimit(RLIMIT_AS, &space);
+    try {
+      const WorkerPool pool(kMostJobs);
+    } catch (const Error& error) {
+      _exit(static_cast<int>(error.code()));
+    }
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(WIFEXITED(status) ? WEXITSTATUS(status) : -1, static_cast<int>(Code::kIo));
+#endif
 }
 
 TEST(WorkerPool, EveryThreadHasOneIntraOpThread) {
