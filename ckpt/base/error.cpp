@@ -43,6 +43,14 @@ std::string_view advice(int errno_value) {
   }
 }
 
+[[noreturn]] void fail_with(int errno_value, std::string_view what, std::string_view act) {
+  const Code code = errno_value == ENOENT ? Code::kNotFound : Code::kIo;
+  char buffer[256];
+  // The GNU strerror_r may return a static string instead of filling the buffer.
+  const char* text = strerror_r(errno_value, buffer, sizeof buffer);
+  fail(code, "{}: {}{}", what, text, act);
+}
+
 }  // namespace
 
 std::string_view to_string(Code code) {
@@ -66,11 +74,13 @@ Error Error::at(std::string_view place) const {
 }
 
 void fail_errno(int errno_value, std::string_view what) {
-  const Code code = errno_value == ENOENT ? Code::kNotFound : Code::kIo;
-  char buffer[256];
-  // The GNU strerror_r may return a static string instead of filling the buffer.
-  const char* text = strerror_r(errno_value, buffer, sizeof buffer);
-  fail(code, "{}: {}{}", what, text, advice(errno_value));
+  fail_with(errno_value, what, advice(errno_value));
+}
+
+void fail_errno_reading(int errno_value, std::string_view what) {
+  const bool closed = errno_value == EACCES || errno_value == EPERM;
+  fail_with(errno_value, what,
+            closed ? "; its permissions do not let you read it" : advice(errno_value));
 }
 
 std::string printable(std::string_view text, std::size_t limit) {

@@ -55,6 +55,8 @@ template <typename... Args>
 // and, for the errors a user can act on (disk full, no permission, too many
 // files), what to do next.
 [[noreturn]] void fail_errno(int errno_value, std::string_view what);
+// The same where `what` was to be read: the advice is another one.
+[[noreturn]] void fail_errno_reading(int errno_value, std::string_view what);
 
 // `text` from a file made fit to print: control characters and invalid UTF-8 are
 // escaped, anything over `limit` bytes is cut with "...". Use it on every name

@@ -72,7 +72,7 @@ File::~File() {
 File File::open(const fs::path& path) {
   // O_NONBLOCK: opening a FIFO must not wait for a writer.
   const int fd = retry([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); });
-  if (fd == -1) fail_errno(errno, path.string());
+  if (fd == -1) fail_errno_reading(errno, path.string());
   File file(fd, path);
   struct stat status {};
   if (fstat(fd, &status) == -1) fail_errno(errno, path.string());

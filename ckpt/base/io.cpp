@@ -11,11 +11,18 @@ void Io::print_json(const nlohmann::ordered_json& document) {
   write(dump_json(document, 2) + "\n");
 }
 
+void Io::write(std::string_view text) {
+  errno = 0;
+  if (std::fwrite(text.data(), 1, text.size(), out_) != text.size() && write_error_ == 0) {
+    write_error_ = errno == 0 ? EIO : errno;
+  }
+}
+
 void Io::flush() {
   errno = 0;
-  if (std::fflush(out_) != 0 || std::ferror(out_) != 0) {
-    fail_errno(errno == 0 ? EIO : errno, "standard output");
-  }
+  if (std::fflush(out_) != 0 && write_error_ == 0) write_error_ = errno;
+  if (std::ferror(out_) != 0 && write_error_ == 0) write_error_ = EIO;
+  if (write_error_ != 0) fail_errno(write_error_, "standard output");
 }
 
 std::string Io::paint(std::string_view code, std::string_view text) const {
@@ -24,8 +31,9 @@ std::string Io::paint(std::string_view code, std::string_view text) const {
 
 void Io::talk(std::string_view line) {
   // Data that was printed before this line was said is read before it, also in a shared log.
-  std::fflush(out_);
-  fmt::print(err_, "{}\n", line);
+  errno = 0;
+  if (std::fflush(out_) != 0 && write_error_ == 0) write_error_ = errno;
+  std::fputs(fmt::format("{}\n", line).c_str(), err_);  // fmt::print would throw on a full disk
 }
 
 }  // namespace reprise

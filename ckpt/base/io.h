@@ -24,9 +24,10 @@ class Io {
   // Data, on stdout, as it stands (no newline is added).
   template <typename... Args>
   void print(fmt::format_string<Args...> format, Args&&... args) {
-    fmt::print(out_, format, std::forward<Args>(args)...);
+    write(fmt::format(format, std::forward<Args>(args)...));
   }
-  void write(std::string_view text) { std::fwrite(text.data(), 1, text.size(), out_); }
+  // What cannot be written is known to flush(), with the reason that there was then.
+  void write(std::string_view text);
   // One JSON document, indented, with a newline.
   void print_json(const nlohmann::ordered_json& document);
 
@@ -62,6 +63,7 @@ class Io {
   void talk(std::string_view line);
   std::FILE* out_ = stdout;
   std::FILE* err_ = stderr;
+  int write_error_ = 0;  // errno of the first write to stdout that failed
 };
 
 }  // namespace reprise

@@ -52,7 +52,7 @@ std::vector<CheckpointEntry> list_checkpoints(const fs::path& folder) {
   std::set<fs::path> files;
   std::error_code failure;
   fs::directory_iterator iterator(folder, failure);
-  if (failure) fail_errno(failure.value(), folder.native());
+  if (failure) fail_errno_reading(failure.value(), folder.native());
   for (const auto& item : iterator) {
     if (has_known_suffix(item.path()) && item.is_regular_file(failure)) files.insert(item.path());
   }

@@ -41,6 +41,12 @@ TEST(Error, SystemErrorsSayWhatToDo) {
             "x: No space left on device; free some space (ckpt clean --dry-run shows what could "
             "go) and run it again");
   EXPECT_NE(message(EACCES, Code::kIo).find("choose a directory"), std::string::npos);
+  try {
+    fail_errno_reading(EACCES, "x");
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::kIo);
+    EXPECT_STREQ(error.what(), "x: Permission denied; its permissions do not let you read it");
+  }
 }
 
 TEST(Printable, ControlCharactersAndBadUtf8AreEscaped) {
