@@ -32,7 +32,13 @@ Saver::Saver(const experiment::Config& config, store::RunDirectory run, RunLog& 
       jobs_(jobs),
       async_(std::make_unique<store::AsyncSaver>(jobs)) {
   const store::RetentionPolicy policy = retention_policy(config_);
-  if (policy.keeps_something()) retention_.emplace(run_, policy);
+  if (!policy.keeps_something()) return;
+  retention_.emplace(run_, policy);
+  for (const store::Unseen& unseen : retention_->unseen()) {
+    log_.warn(fmt::format(
+        "no older checkpoint is removed: {} cannot be looked into and may refer to one ({})",
+        unseen.folder.string(), unseen.why));
+  }
 }
 
 void Saver::save(const Checkpoint& checkpoint, bool best) {

@@ -50,6 +50,15 @@ int run(CleanOptions options, Io& io) {
     if (!options.dry_run) locks.push_back(run.hold());
     plans.push_back(store::plan_retention(run, policy, references));
   }
+  for (const auto& plan : plans) {
+    for (const store::Unseen& unseen : plan.unseen) {
+      io.warn("{} cannot be looked into, and what is in it may refer to any of these files: {}",
+              printable(unseen.folder.native(), 4096), unseen.why);
+    }
+    if (!plan.unseen.empty()) {
+      io.say("nothing is removed from that run; have whoever may read the rest clean it");
+    }
+  }
   // All plans are made before anything is removed: they were made of one state.
   std::uint64_t bytes = 0;
   for (const auto& plan : plans) bytes += options.dry_run ? plan.bytes() : store::execute(plan);

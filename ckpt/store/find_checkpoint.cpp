@@ -1,5 +1,6 @@
 #include "ckpt/store/find_checkpoint.h"
 
+#include "ckpt/base/error.h"
 #include "ckpt/store/run_directory.h"
 
 namespace reprise::store {
@@ -11,8 +12,12 @@ std::optional<fs::path> find_checkpoint(const Uuid& uuid, const std::vector<fs::
     std::error_code failure;
     if (!fs::is_directory(root, failure)) continue;
     for (const RunDirectory& run : RunDirectory::find_all(root)) {
-      for (const CheckpointEntry& entry : run.list()) {
-        if (entry.uuid == uuid && !entry.problem) return entry.path;
+      try {
+        for (const CheckpointEntry& entry : run.list()) {
+          if (entry.uuid == uuid && !entry.problem) return entry.path;
+        }
+      } catch (const Error&) {
+        // Nobody's to find: removed meanwhile, or closed to this user.
       }
     }
   }

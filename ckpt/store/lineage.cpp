@@ -48,15 +48,19 @@ std::string dot_escaped(std::string_view text) {
 }  // namespace
 
 LineageGraph lineage(const std::vector<RunDirectory>& runs) {
+  LineageGraph graph;
   std::vector<CheckpointEntry> entries;
   for (const RunDirectory& run : runs) {
-    std::vector<CheckpointEntry> of_run = run.list();
-    entries.insert(entries.end(), of_run.begin(), of_run.end());
+    try {
+      std::vector<CheckpointEntry> of_run = run.list();
+      entries.insert(entries.end(), of_run.begin(), of_run.end());
+    } catch (const Error& error) {
+      graph.unseen.push_back({run.path(), error.what()});
+    }
   }
   std::vector<Found> found(entries.size());
   parallel_for(entries.size(), 0, [&](std::size_t i) { found[i] = read(entries[i]); });
 
-  LineageGraph graph;
   std::map<Uuid, std::size_t> index;
   for (const Found& file : found) {
     // A second file with a UUID is a copy of the first.

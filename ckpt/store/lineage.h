@@ -3,6 +3,7 @@
 
 #include "ckpt/base/json.h"
 #include "ckpt/state/checkpoint.h"
+#include "ckpt/store/references_to.h"
 #include "ckpt/store/run_directory.h"
 
 #include <filesystem>
@@ -33,6 +34,7 @@ struct LineageEdge {
 struct LineageGraph {
   std::vector<LineageNode> nodes;
   std::vector<LineageEdge> edges;
+  std::vector<Unseen> unseen;  // runs that could not be listed; not in what connected() gives
 
   // Graphviz; missing files are dashed.
   std::string to_dot() const;
@@ -42,7 +44,7 @@ struct LineageGraph {
 };
 
 // Everything in `runs`, and what it refers to. Opens each checkpoint's metadata;
-// files that cannot be read are left out. Errors: kIo for a folder.
+// files that cannot be read are left out, and folders are in `unseen`.
 LineageGraph lineage(const std::vector<RunDirectory>& runs);
 
 // The part of `graph` that `uuid` is connected to, up and down.

@@ -29,6 +29,14 @@ std::optional<std::uint64_t> number(std::string_view text) {
   return value;
 }
 
+constexpr std::string_view kUuidWord = "uuid:";
+
+bool is_known_word(std::string_view word) {
+  return word == "last" || word == "best" ||
+         (word.starts_with("ep") && number(word.substr(2)).has_value()) ||
+         (word.starts_with(kUuidWord) && word.size() > kUuidWord.size());
+}
+
 std::optional<Reference> parse(std::string_view text) {
   const auto slash = text.rfind('/');
   std::string_view last = slash == std::string_view::npos ? text : text.substr(slash + 1);
@@ -175,9 +183,14 @@ fs::path resolve(std::string_view path_or_reference, DirectoryMeans directory) {
     reference = Reference{path, "last", 0};
   }
 
+  const std::string& word = reference->word;
+  if (!is_known_word(word)) {
+    fail(Code::kUsage,
+         "{}: <{}> is no reference; use <best>, <last>, <last>~N, <epN> or <uuid:START>",
+         printable(path_or_reference), printable(word, 40));
+  }
   const RunDirectory run = RunDirectory::open(reference->run);
   const std::vector<CheckpointEntry> all = run.list();
-  const std::string& word = reference->word;
   std::vector<CheckpointEntry> candidates;
   const auto pick = [&](const auto& list, auto entry_of) -> fs::path {
     if (reference->back >= list.size()) {
@@ -209,16 +222,11 @@ fs::path resolve(std::string_view path_or_reference, DirectoryMeans directory) {
       return find_epoch(path_or_reference, *epoch, all, candidates).path;
     }
   }
-  if (word.starts_with("uuid:") && word.size() > 5) {
-    const std::string_view start = std::string_view(word).substr(5);
-    for (const CheckpointEntry& entry : all) {
-      if (!entry.uuid.is_nil() && entry.uuid.text().starts_with(start)) candidates.push_back(entry);
-    }
-    return unique(path_or_reference, candidates, all).path;
+  const std::string_view start = std::string_view(word).substr(kUuidWord.size());
+  for (const CheckpointEntry& entry : all) {
+    if (!entry.uuid.is_nil() && entry.uuid.text().starts_with(start)) candidates.push_back(entry);
   }
-  fail(Code::kUsage,
-       "{}: <{}> is no reference; use <best>, <last>, <last>~N, <epN> or <uuid:START>",
-       printable(path_or_reference), printable(word, 40));
+  return unique(path_or_reference, candidates, all).path;
 }
 
 }  // namespace reprise::store

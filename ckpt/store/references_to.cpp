@@ -5,7 +5,10 @@
 #include "ckpt/store/checkpoint_name.h"
 #include "ckpt/store/load.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 
 namespace reprise::store {
 namespace fs = std::filesystem;
@@ -27,6 +30,38 @@ bool names_as_backbone(const fs::path& folder, const Uuid& uuid) {
     if (name && name->uuid_backbone == uuid) return true;
   }
   return false;
+}
+
+bool may_look_into(const fs::path& folder) { return ::access(folder.c_str(), R_OK | X_OK) == 0; }
+
+// Adds what `folder`, which is no run that could be listed, refers to.
+void look_into(const fs::path& folder, OutsideNeeds& found) {
+  constexpr std::string_view kClosed = "permission denied";
+  const fs::path checkpoints = folder / "checkpoints";
+  std::error_code failure;
+  if (!may_look_into(folder)) {
+    // Of the system, at the root of every ext4 volume; nobody trains there.
+    if (folder.filename() != "lost+found") found.unseen.push_back({folder, std::string(kClosed)});
+  } else if (fs::is_directory(checkpoints, failure) && !RunDirectory::is_run(folder)) {
+    try {
+      std::vector<CheckpointEntry> entries = list_checkpoints(checkpoints);
+      found.needs.merge(read_needs(entries));
+    } catch (const Error& error) {
+      found.unseen.push_back({folder, error.what()});
+    }
+  }
+}
+
+std::vector<fs::path> folders_in(const fs::path& parent) {
+  std::vector<fs::path> folders;
+  std::error_code failure;
+  for (fs::directory_iterator it(parent, failure), end; !failure && it != end;
+       it.increment(failure)) {
+    std::error_code ignored;
+    if (!it->is_symlink(ignored) && it->is_directory(ignored)) folders.push_back(it->path());
+  }
+  std::ranges::sort(folders);
+  return folders;
 }
 
 }  // namespace
@@ -53,20 +88,49 @@ Needs read_needs(std::vector<CheckpointEntry>& entries) {
   return needs;
 }
 
-Needs needs_outside(const RunDirectory& run, const std::vector<RunDirectory>& others) {
-  Needs needs;
+OutsideNeeds needs_outside(const RunDirectory& run, const std::vector<RunDirectory>& others) {
+  OutsideNeeds found;
   for (const RunDirectory& other : others) {
     std::error_code failure;
     if (fs::equivalent(other.path(), run.path(), failure)) continue;
     try {
       std::vector<CheckpointEntry> entries = other.list();
-      needs.merge(read_needs(entries));
-    } catch (const Error&) {
+      found.needs.merge(read_needs(entries));
+      const auto closed = std::ranges::find_if(entries, [](const CheckpointEntry& entry) {
+        return entry.problem && ::access(entry.path.c_str(), R_OK) != 0 && errno == EACCES;
+      });
+      if (closed != entries.end()) found.unseen.push_back({other.path(), *closed->problem});
+    } catch (const Error& error) {
       // Others remove their runs when they like; any other reason has to be known.
-      if (fs::exists(other.path(), failure) || failure) throw;
+      if (fs::exists(other.path(), failure) || failure) {
+        found.unseen.push_back({other.path(), error.what()});
+      }
     }
   }
-  return needs;
+  return found;
+}
+
+OutsideNeeds needs_around(const RunDirectory& run, const std::vector<RunDirectory>& more) {
+  std::vector<RunDirectory> others = neighbours(run);
+  others.insert(others.end(), more.begin(), more.end());
+  OutsideNeeds found = needs_outside(run, others);
+  const fs::path own = absolute_of(run.path());
+  const fs::path beside = own.parent_path();
+  const auto look_at_all_in = [&](const fs::path& parent) {
+    for (const fs::path& folder : folders_in(parent)) {
+      if (folder != own) look_into(folder, found);
+    }
+  };
+  look_at_all_in(beside);
+  // Further out only below runs/, where what is closed is likely a run: not in a home folder.
+  const fs::path names = beside.parent_path();
+  if (names.filename() == "runs") {
+    look_at_all_in(names);
+    for (const fs::path& name : folders_in(names)) {
+      if (name != beside) look_at_all_in(name);
+    }
+  }
+  return found;
 }
 
 std::vector<RunDirectory> neighbours(const RunDirectory& run) { return neighbours(run.path()); }

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace reprise::store {
@@ -21,9 +22,25 @@ using Needs = std::multimap<Uuid, Need>;
 // cannot be read refers at least to the backbone in its name, and its entry says why.
 Needs read_needs(std::vector<CheckpointEntry>& entries);
 
+// A folder that could not be looked into: nobody knows what it refers to.
+struct Unseen {
+  std::filesystem::path folder;
+  std::string why;
+};
+
+struct OutsideNeeds {
+  Needs needs;
+  std::vector<Unseen> unseen;
+};
+
 // What the checkpoints of `others` refer to, but for those of `run` itself. A run that is removed
 // meanwhile refers to nothing.
-Needs needs_outside(const RunDirectory& run, const std::vector<RunDirectory>& others);
+OutsideNeeds needs_outside(const RunDirectory& run, const std::vector<RunDirectory>& others);
+
+// The same for all around `run` (see neighbours) and the runs in `more`. Also looks into
+// checkpoints/ of folders beside it that are no runs, and names the folders there that cannot be
+// entered: each may be a run of somebody else.
+OutsideNeeds needs_around(const RunDirectory& run, const std::vector<RunDirectory>& more = {});
 
 // The runs that may refer to files of `run`: itself, those beside it, and those one
 // level further out (the runs of other names, in runs/<name>/<time>). Of a folder that is no

@@ -130,12 +130,19 @@ std::uint64_t droppable_bytes(const CheckpointEntry& entry) {
   }
 }
 
-RetentionPlan make_plan(const RunDirectory& run, const RetentionPolicy& policy, Needs needs) {
+RetentionPlan make_plan(const RunDirectory& run, const RetentionPolicy& policy,
+                        OutsideNeeds outside) {
   std::vector<CheckpointEntry> all = run.list();
   // The list reads no file whose name says enough; what cannot be read must not count as a state.
-  needs.merge(read_needs(all));
-  const auto reasons = reasons_to_keep(all, policy, needs);
+  outside.needs.merge(read_needs(all));
+  auto reasons = reasons_to_keep(all, policy, outside.needs);
+  if (!outside.unseen.empty()) {
+    const std::string reason = fmt::format("{} cannot be looked into and may refer to it",
+                                           outside.unseen.front().folder.native());
+    for (const CheckpointEntry& entry : all) reasons.emplace(entry.path, reason);
+  }
   RetentionPlan plan;
+  plan.unseen = std::move(outside.unseen);
   fs::path newest_path;
   for (const CheckpointEntry& entry : all) {
     if (is_ours(entry)) newest_path = entry.path;
@@ -192,15 +199,11 @@ std::uint64_t RetentionPlan::bytes() const {
 
 RetentionPlan plan_retention(const RunDirectory& run, const RetentionPolicy& policy,
                              const std::vector<RunDirectory>& references) {
-  std::vector<RunDirectory> others = neighbours(run);
-  others.insert(others.end(), references.begin(), references.end());
-  return make_plan(run, policy, needs_outside(run, others));
+  return make_plan(run, policy, needs_around(run, references));
 }
 
 RetentionKeeper::RetentionKeeper(RunDirectory run, RetentionPolicy policy)
-    : run_(std::move(run)),
-      policy_(std::move(policy)),
-      outside_(needs_outside(run_, neighbours(run_))) {}
+    : run_(std::move(run)), policy_(std::move(policy)), outside_(needs_around(run_)) {}
 
 RetentionPlan RetentionKeeper::apply() const {
   RetentionPlan plan = make_plan(run_, policy_, outside_);

@@ -41,6 +41,9 @@ struct RetentionPlan {
   std::vector<Item> removed;
   std::vector<Item> kept;
   std::vector<Item> reduced;  // kept, and rewritten without optimizer; bytes is an estimate
+  // Folders around that could not be looked into. With any, nothing is removed: what is in
+  // them may refer to each of these files.
+  std::vector<Unseen> unseen;
 
   std::uint64_t bytes() const;
 };
@@ -60,11 +63,13 @@ class RetentionKeeper {
   // Plans and executes. Call it when the newest save is durable. Returns what was done.
   // Errors: kIo.
   RetentionPlan apply() const;
+  // See RetentionPlan.
+  const std::vector<Unseen>& unseen() const { return outside_.unseen; }
 
  private:
   RunDirectory run_;
   RetentionPolicy policy_;
-  Needs outside_;  // of neighbouring runs
+  OutsideNeeds outside_;  // of neighbouring runs
 };
 
 // Does what `plan` says: first makes every reduced file durable, then removes,

@@ -8,6 +8,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/capability.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <set>
@@ -123,6 +127,38 @@ TEST_F(RetentionTest, ParentInAGivenRootStays) {
   EXPECT_EQ(plan_retention(run_, {.keep_last = 1}, {other}).kept.size(), 2U);
 }
 
+// Root may read everything; a child process without that right may not.
+void give_up_the_rights_of_root() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct none[2] = {};
+  if (syscall(SYS_capset, &header, none) != 0) _exit(97);
+}
+
+TEST_F(RetentionTest, NothingGoesWhileANeighbourCannotBeLookedInto) {
+  const RunDirectory other = RunDirectory::create(root_ / "other");
+  fs::create_directory(root_ / "private");
+  for (const fs::path& closed : {other.checkpoints(), root_ / "private"}) {
+    fs::permissions(closed, fs::perms::none);
+    const pid_t child = fork();
+    if (child == 0) {
+      give_up_the_rights_of_root();
+      const RetentionKeeper keeper(run_, {.keep_last = 1});
+      const RetentionPlan plan = keeper.apply();
+      const bool named = keeper.unseen().size() == 1 &&
+                         closed.native().starts_with(keeper.unseen()[0].folder.native());
+      const bool reasoned = plan.kept[0].reason.find("cannot be looked into and may refer to it") !=
+                            std::string::npos;
+      _exit(plan.removed.empty() && named && reasoned ? 0 : 1);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    fs::permissions(closed, fs::perms::owner_all);
+    EXPECT_EQ(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 0) << closed;
+  }
+  EXPECT_EQ(run_.list().size(), 6U);
+  EXPECT_THAT(kept({.keep_last = 1}), ElementsAre(6)) << "now that all can be looked into";
+}
+
 TEST_F(RetentionTest, KeeperSparesWhatTheRunItselfRefersTo) {
   Checkpoint resumed = sample::model(7, 7, 0.1);
   resumed.parents = {{sample::uuid(4), Relation::kResumed}};
@@ -138,7 +174,7 @@ TEST_F(RetentionTest, RunThatIsRemovedMeanwhileNeedsNothing) {
   const RunDirectory other = RunDirectory::create(root_ / "other");
   const RunDirectory gone = RunDirectory::create(root_ / "gone");
   fs::remove_all(gone.path());
-  EXPECT_TRUE(needs_outside(run_, {run_, other, gone}).empty());
+  EXPECT_TRUE(needs_outside(run_, {run_, other, gone}).needs.empty());
 }
 
 TEST_F(RetentionTest, RollingAndUnreadableFilesStay) {
