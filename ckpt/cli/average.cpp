@@ -33,7 +33,7 @@ std::vector<std::string> files_of_run(const std::string& argument, const Average
                   [&](const store::CheckpointEntry& e) { return !wanted.contains(e.epoch); });
   }
   if (options.last) {
-    if (*options.last == 0 || *options.last > entries.size()) {
+    if (*options.last > entries.size()) {
       fail(Code::kNotFound, "{}: --last {} of {} checkpoints", printable(argument), *options.last,
            entries.size());
     }
@@ -105,6 +105,7 @@ Checkpoint average(const std::vector<std::string>& files, unsigned jobs) {
 
 int run(AverageOptions options, Io& io) {
   if (options.arguments.size() < 2) fail(Code::kUsage, "at least one CKPT and OUT are needed");
+  if (options.last == 0U) fail(Code::kUsage, "--last is at least 1");
   options.out.path = options.arguments.back();
   options.arguments.pop_back();
   check_target(options.out);

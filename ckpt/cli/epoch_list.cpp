@@ -33,6 +33,8 @@ EpochList EpochList::parse(std::string_view text) {
       list.ranges_.emplace_back(
           number(item.substr(0, colon), 0),
           number(item.substr(colon + 1), std::numeric_limits<std::uint64_t>::max()));
+      if (list.ranges_.back().second < list.ranges_.back().first)
+        fail(Code::kUsage, "--epochs: {} ends before it begins", printable(item));
     }
     if (comma == rest.size()) return list;
     rest.remove_prefix(comma + 1);

@@ -66,6 +66,9 @@ int run(const LineageOptions& options, Io& io) {
   }
   const store::RunDirectory own = store::RunDirectory::open(folder);
   const LineageGraph all = store::lineage(store::neighbours(own));
+  for (const store::Unseen& unseen : all.unseen) {
+    io.warn("{} is left out: {}", printable(unseen.folder.native(), 4096), unseen.why);
+  }
   LineageGraph shown;
   if (start) {
     shown = store::connected(all, *start);
@@ -84,6 +87,10 @@ int run(const LineageOptions& options, Io& io) {
         shown.edges.push_back({edge.child + offset, edge.parent + offset, edge.relation});
       }
     }
+  }
+  if (shown.nodes.empty()) {
+    io.say("{}: there is no checkpoint that can be read; `ckpt runs` and `ckpt verify` say more",
+           printable(own.path().native(), 4096));
   }
   if (options.dot) {
     io.write(shown.to_dot());

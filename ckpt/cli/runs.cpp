@@ -6,6 +6,7 @@
 #include "ckpt/store/reference.h"
 #include "ckpt/store/run_directory.h"
 
+#include <algorithm>
 #include <memory>
 
 namespace reprise::cli {
@@ -13,8 +14,10 @@ namespace {
 
 struct RunsOptions {
   std::filesystem::path root = ".";
-  int depth = 3;
+  unsigned depth = 3;
 };
+
+constexpr unsigned kDeepest = 100;  // no file system that people use has more levels
 
 struct RunRow {
   std::filesystem::path path;
@@ -68,9 +71,12 @@ int run(const RunsOptions& options, Io& io) {
   if (!std::filesystem::exists(options.root, failure)) {
     fail(Code::kNotFound, "{}: no such directory", options.root.native());
   }
+  if (!std::filesystem::is_directory(options.root, failure)) {
+    fail(Code::kUsage, "{}: is a file, a directory was expected", options.root.native());
+  }
   std::vector<RunRow> rows;
-  for (const store::RunDirectory& found :
-       store::RunDirectory::find_all(options.root, options.depth)) {
+  for (const store::RunDirectory& found : store::RunDirectory::find_all(
+           options.root, static_cast<int>(std::min(options.depth, kDeepest)))) {
     try {
       rows.push_back(describe(found));
     } catch (const Error& error) {

@@ -2,6 +2,7 @@
 #include "ckpt/cli/commands.h"
 #include "ckpt/container/canonical.h"
 #include "ckpt/container/open.h"
+#include "ckpt/store/reference.h"
 
 #include <fmt/ranges.h>
 
@@ -15,11 +16,11 @@ namespace reprise::cli {
 namespace {
 
 struct TreeOptions {
-  std::filesystem::path file;
-  int max_depth = 12;
+  std::string file;
+  unsigned max_depth = 12;
 };
 
-constexpr int kDeepest = 200;                // a terminal shows no more, and this printer recurses
+constexpr unsigned kDeepest = 200;           // a terminal shows no more, and this printer recurses
 constexpr std::size_t kLongestInteger = 40;  // bytes
 constexpr std::size_t kMostInLine = 8;       // plain values of a sequence on one line
 
@@ -165,14 +166,15 @@ class TreePrinter {
 };
 
 int run(const TreeOptions& options, Io& io) {
-  const Document document =
-      container::open(options.file, {.verify = container::Verify::kTouched, .jobs = io.jobs});
+  const Document document = container::open(
+      store::resolve(options.file), {.verify = container::Verify::kTouched, .jobs = io.jobs});
   if (io.json) {
     container::write_canonical(document.root, [&](std::string_view piece) { io.write(piece); });
     io.write("\n");
     return 0;
   }
-  TreePrinter(io, std::clamp(options.max_depth, 0, kDeepest)).print(document.root, "", 0);
+  TreePrinter(io, static_cast<int>(std::min(options.max_depth, kDeepest)))
+      .print(document.root, "", 0);
   return 0;
 }
 
@@ -186,7 +188,8 @@ void add_tree(CommandLine& app) {
       "no "
       "class imported. Objects of unknown classes are shown with what they were made from. --json "
       "gives the canonical form (docs/legacy-formats.md) with the digest of each tensor, whole.");
-  command.positional("FILE", options->file, "a file of any readable format");
+  command.positional("FILE", options->file,
+                     "a file of any readable format, or a reference such as runs/a/<last>");
   command.option("--max-depth", options->max_depth, "levels to print; 12 otherwise")
       .placeholder("N");
   command.example("ckpt tree old/checkpoint.pth --max-depth 2", "shows the two outermost levels");

@@ -46,10 +46,25 @@ std::vector<Parent> missing_references(const std::filesystem::path& path,
   if (open.empty()) return open;
   const bool in_run = folder.filename() == "checkpoints";
   for (const auto& run : store::neighbours(in_run ? folder.parent_path() : folder)) {
-    drop_found(run.list());
+    try {
+      drop_found(run.list());
+    } catch (const Error&) {
+      // Closed to this user, or removed meanwhile: what is in it was not found.
+    }
     if (open.empty()) break;
   }
   return open;
+}
+
+// The file, or the argument as it is where there is none: that is a verdict on this one alone. A
+// directory, or a reference that is none, is a mistake in the command line and is thrown.
+std::string file_of(const std::string& argument) {
+  try {
+    return store::resolve(argument).native();
+  } catch (const Error& error) {
+    if (error.code() == Code::kUsage) throw;
+    return argument;
+  }
 }
 
 Verdict verify(const std::string& argument, const VerifyOptions& options, Io& io,
@@ -141,7 +156,7 @@ int run(const VerifyOptions& options, Io& io) {
   std::uint64_t total = 0;
   for (const std::string& argument : options.checkpoints) {
     std::error_code failure;
-    const auto size = std::filesystem::file_size(argument, failure);
+    const auto size = std::filesystem::file_size(file_of(argument), failure);
     if (!failure) total += options.deep ? 2 * size : size;
   }
   std::vector<Verdict> verdicts;

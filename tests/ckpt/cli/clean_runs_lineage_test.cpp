@@ -4,6 +4,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/capability.h>
+#include <sys/prctl.h>
 
 namespace reprise::cli {
 namespace {
@@ -124,6 +126,54 @@ TEST_F(Runs, CleanDropsOptimizers) {
   EXPECT_EQ(parse_json(outcome.out)["reduced"].size(), 3U);
   EXPECT_EQ(parse_json(run({"show", "runs/road/1/<ep1>", "--json"}).out)["resumable"], false);
   EXPECT_EQ(parse_json(run({"show", "runs/road/1/<last>", "--json"}).out)["resumable"], true);
+}
+
+TEST_F(Runs, ANeighbourThatIsClosedToUsIsNamedAndStopsNothing) {
+  const store::RunDirectory other = store::RunDirectory::create(scratch_ / "runs/road/2");
+  std::filesystem::permissions(other.checkpoints(), std::filesystem::perms::none);
+  const auto as_a_user = [] {
+    // Root may read everything; without root there is no such right, and no need.
+    prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE);
+    prctl(PR_CAPBSET_DROP, CAP_DAC_READ_SEARCH);
+  };
+  const auto run_as_user = [&](std::vector<std::string> arguments) {
+    return ckpt(scratch_.path(), std::move(arguments), as_a_user);
+  };
+  const Outcome clean = run_as_user({"clean", "runs/road/1", "--keep-last", "1"});
+  EXPECT_EQ(clean.code, 0);
+  EXPECT_THAT(clean.err, HasSubstr("runs/road/2 cannot be looked into"));
+  EXPECT_THAT(clean.err, HasSubstr("Permission denied; its permissions do not let you read it"));
+  EXPECT_EQ(run_.list().size(), 4U);
+  const Outcome lineage = run_as_user({"lineage", "runs/road/1"});
+  EXPECT_EQ(lineage.code, 0);
+  EXPECT_THAT(lineage.err, HasSubstr("runs/road/2 is left out"));
+  EXPECT_THAT(lineage.out, HasSubstr("tiny_net ep4"));
+  EXPECT_EQ(run_as_user({"verify", "runs/road/1/<last>"}).code, 0);
+  std::filesystem::permissions(other.checkpoints(), std::filesystem::perms::owner_all);
+}
+
+TEST_F(Runs, MistakesInTheCommandLineAreUsageErrors) {
+  const auto is_usage = [&](std::vector<std::string> arguments, const std::string& says) {
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.code, 2) << arguments[0];
+    EXPECT_EQ(outcome.out, "") << arguments[0];
+    EXPECT_THAT(outcome.err, HasSubstr(says));
+  };
+  std::ofstream(scratch_ / "file") << "x";
+  is_usage({"verify", "runs/road/1"}, "runs/road/1/<last>");
+  is_usage({"tree", "runs/road/1"}, "is a directory");
+  is_usage({"tree", "runs/road/1/<last>", "--max-depth", "-1"}, "--max-depth");
+  is_usage({"runs", "file"}, "a directory was expected");
+  is_usage({"runs", "--depth", "-1"}, "--depth");
+  is_usage({"average", "runs/road/1", "--last", "0", "mean.h5"}, "at least 1");
+  is_usage({"average", "runs/road/1", "--epochs", "2:1", "mean.h5"}, "ends before it begins");
+  is_usage({"stats", "runs/road/1/<last>", "--jobs", "100000"}, "at most 1024");
+}
+
+TEST_F(Runs, TreeTakesReferences) {
+  const Outcome outcome = run({"tree", "runs/road/1/<last>", "--max-depth", "1"});
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_THAT(outcome.out, HasSubstr(sample::uuid(4).text()));
 }
 
 TEST_F(Runs, LineageOfACheckpointIsItsAncestry) {
