@@ -64,7 +64,7 @@ cmp <(head -n 9 whole/ledger.jsonl) two/ledger.jsonl || surprise "the ledgers di
 say "8 updates: data, loss, gradients and weights of each have equal digests"
 
 step "Evaluate every saved epoch offline, and compare with what training logged"
-show eval whole --all --compare-origin
+show env eval whole --all --compare-origin
 
 step "Look at a checkpoint, and verify all of them"
 show ckpt show 'whole/<last>'
@@ -76,7 +76,7 @@ show train --mode dino --arch vit_tiny --data builtin:digits --image-size 32 --p
   --out-dim 256 --head-hidden 128 --momentum-teacher 0.99 --work-dir runs/dino/1
 show train --mode head --backbone 'runs/dino/1/<last>' --data builtin:digits \
   --max-samples 256 --max-eval-samples 64 --batch-size 32 --epochs 1 --work-dir runs/head/1
-show eval 'runs/head/1/<last>' --compare-origin
+show env eval 'runs/head/1/<last>' --compare-origin
 show ckpt lineage runs/head/1
 
 step "A file of version 1, whose code is gone: what is in it, what would become of it, and the upgrade"
