@@ -34,14 +34,13 @@ bool names_as_backbone(const fs::path& folder, const Uuid& uuid) {
 
 bool may_look_into(const fs::path& folder) { return ::access(folder.c_str(), R_OK | X_OK) == 0; }
 
-// Adds what `folder`, which is no run that could be listed, refers to.
-void look_into(const fs::path& folder, OutsideNeeds& found) {
-  constexpr std::string_view kClosed = "permission denied";
+// Adds what `folder`, which is no run that could be listed, refers to. One that is closed counts
+// where runs lie: elsewhere it is somebody's own business, as the private folders in /tmp are.
+void look_into(const fs::path& folder, bool among_runs, OutsideNeeds& found) {
   const fs::path checkpoints = folder / "checkpoints";
   std::error_code failure;
   if (!may_look_into(folder)) {
-    // Of the system, at the root of every ext4 volume; nobody trains there.
-    if (folder.filename() != "lost+found") found.unseen.push_back({folder, std::string(kClosed)});
+    if (among_runs) found.unseen.push_back({folder, "permission denied"});
   } else if (fs::is_directory(checkpoints, failure) && !RunDirectory::is_run(folder)) {
     try {
       std::vector<CheckpointEntry> entries = list_checkpoints(checkpoints);
@@ -116,15 +115,15 @@ OutsideNeeds needs_around(const RunDirectory& run, const std::vector<RunDirector
   OutsideNeeds found = needs_outside(run, others);
   const fs::path own = absolute_of(run.path());
   const fs::path beside = own.parent_path();
+  const fs::path names = beside.parent_path();
+  const bool named = names.filename() == "runs";
   const auto look_at_all_in = [&](const fs::path& parent) {
     for (const fs::path& folder : folders_in(parent)) {
-      if (folder != own) look_into(folder, found);
+      if (folder != own) look_into(folder, named || beside.filename() == "runs", found);
     }
   };
   look_at_all_in(beside);
-  // Further out only below runs/, where what is closed is likely a run: not in a home folder.
-  const fs::path names = beside.parent_path();
-  if (names.filename() == "runs") {
+  if (named) {
     look_at_all_in(names);
     for (const fs::path& name : folders_in(names)) {
       if (name != beside) look_at_all_in(name);

@@ -38,7 +38,7 @@ struct OutsideNeeds {
 OutsideNeeds needs_outside(const RunDirectory& run, const std::vector<RunDirectory>& others);
 
 // The same for all around `run` (see neighbours) and the runs in `more`. Also looks into
-// checkpoints/ of folders beside it that are no runs, and names the folders there that cannot be
+// checkpoints/ of folders beside it that are no runs, and in runs/ names the folders that cannot be
 // entered: each may be a run of somebody else.
 OutsideNeeds needs_around(const RunDirectory& run, const std::vector<RunDirectory>& more = {});
 

@@ -13,6 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <tuple>
+
 #include <fstream>
 #include <set>
 
@@ -136,13 +138,26 @@ void give_up_the_rights_of_root() {
 
 TEST_F(RetentionTest, NothingGoesWhileANeighbourCannotBeLookedInto) {
   const RunDirectory other = RunDirectory::create(root_ / "other");
-  fs::create_directory(root_ / "private");
-  for (const fs::path& closed : {other.checkpoints(), root_ / "private"}) {
+  const RunDirectory mine = RunDirectory::create(root_ / "runs" / "mine");
+  for (int i = 1; i <= 2; ++i) {
+    save(sample::model(i, static_cast<std::uint64_t>(i), 0.1 * i), mine.checkpoints());
+  }
+  const fs::path closed_run = root_ / "runs" / "private";
+  const fs::path closed_folder = root_ / "private";
+  fs::create_directory(closed_run);
+  fs::create_directory(closed_folder);
+  const std::tuple<RunDirectory, fs::path, bool> cases[] = {
+      {run_, other.checkpoints(), true},
+      {mine, closed_run, true},
+      // No place of runs: any folder may lie there, as in /tmp.
+      {run_, closed_folder, false}};
+  for (const auto& [run, closed, counts] : cases) {
     fs::permissions(closed, fs::perms::none);
     const pid_t child = fork();
     if (child == 0) {
       give_up_the_rights_of_root();
-      const RetentionKeeper keeper(run_, {.keep_last = 1});
+      const RetentionKeeper keeper(run, {.keep_last = 1});
+      if (!counts) _exit(keeper.unseen().empty() ? 0 : 1);
       const RetentionPlan plan = keeper.apply();
       const bool named = keeper.unseen().size() == 1 &&
                          closed.native().starts_with(keeper.unseen()[0].folder.native());
