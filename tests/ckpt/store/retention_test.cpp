@@ -138,19 +138,17 @@ void give_up_the_rights_of_root() {
 
 TEST_F(RetentionTest, NothingGoesWhileANeighbourCannotBeLookedInto) {
   const RunDirectory other = RunDirectory::create(root_ / "other");
-  const RunDirectory mine = RunDirectory::create(root_ / "runs" / "mine");
-  for (int i = 1; i <= 2; ++i) {
-    save(sample::model(i, static_cast<std::uint64_t>(i), 0.1 * i), mine.checkpoints());
-  }
-  const fs::path closed_run = root_ / "runs" / "private";
-  const fs::path closed_folder = root_ / "private";
+  const RunDirectory elsewhere = RunDirectory::create(root_ / "a" / "b" / "elsewhere");
+  const fs::path closed_run = root_ / "private";
+  const fs::path closed_folder = root_ / "a" / "b" / "private";
   fs::create_directory(closed_run);
   fs::create_directory(closed_folder);
+  ASSERT_EQ(run_.path().parent_path().filename(), "runs");
   const std::tuple<RunDirectory, fs::path, bool> cases[] = {
       {run_, other.checkpoints(), true},
-      {mine, closed_run, true},
+      {run_, closed_run, true},
       // No place of runs: any folder may lie there, as in /tmp.
-      {run_, closed_folder, false}};
+      {elsewhere, closed_folder, false}};
   for (const auto& [run, closed, counts] : cases) {
     fs::permissions(closed, fs::perms::none);
     const pid_t child = fork();
