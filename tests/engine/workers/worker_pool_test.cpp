@@ -5,11 +5,14 @@
 
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
+#include <pthread.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <cstddef>
+#include <fstream>
 #include <stdexcept>
 #include <vector>
 
@@ -33,8 +36,16 @@ TEST(WorkerPool, ThreadsThatCannotBeStartedAreAnErrorNotAnAbort) {
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // these map terabytes
   const pid_t child = fork();
   if (child == 0) {
-    // LibTorch has mapped gigabytes already: nothing more can be mapped, stacks included.
-    const rlimit space{1 << 20, 1 << 20};
+    // Room for everything but a stack of a gigabyte.
+    constexpr std::size_t kMiB = 1 << 20;
+    pthread_attr_t large;
+    pthread_attr_init(&large);
+    pthread_attr_setstacksize(&large, 1024 * kMiB);
+    pthread_setattr_default_np(&large);
+    std::size_t mapped_pages = 0;
+    std::ifstream("/proc/self/statm") >> mapped_pages;
+    const rlim_t most = mapped_pages * 4096 + 512 * kMiB;
+    const rlimit space{most, most};
     setrlimit(RLIMIT_AS, &space);
     try {
       const WorkerPool pool(kMostJobs);
