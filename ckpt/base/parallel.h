@@ -12,11 +12,10 @@ unsigned available_cores();
 // The most threads that are ever asked for, whatever the machine: more is a slip of the keyboard.
 inline constexpr unsigned kMostJobs = 1024;
 
-// Calls body(0) .. body(count - 1), each once, on at most `jobs` threads (0: one a
-// core), the calling thread among them, in increasing order of start; on fewer where the system
-// starts no more. Returns when
-// all are done. If a call throws, no further ones start and the first exception is
-// rethrown. Cost: one thread start per extra job, so give it work of >= 100 us.
+// Calls body(0) .. body(count - 1), each once, on at most `jobs` threads (0: one a core), the
+// calling thread among them, in increasing order of start; on fewer where the system starts no
+// more. Returns when all are done. If a call throws, no further ones start and the first exception
+// is rethrown. Cost: one thread start per extra job, so give it work of >= 100 us.
 void parallel_for(std::size_t count, unsigned jobs, const std::function<void(std::size_t)>& body);
 
 }  // namespace reprise

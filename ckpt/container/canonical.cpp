@@ -138,8 +138,7 @@ class Writer {
   [[noreturn]] static void fail_repeated(std::size_t bytes) {
     fail(Code::kUnsupported,
          "a value of {} bytes occurs again and again: written out, the tree would be far larger "
-         "than "
-         "the file",
+         "than the file",
          bytes);
   }
 
