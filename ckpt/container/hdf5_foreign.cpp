@@ -2,12 +2,17 @@
 
 #include "ckpt/base/error.h"
 #include "ckpt/base/file.h"
+#include "ckpt/container/hdf5_attributes.h"
 #include "ckpt/container/hdf5_chunks.h"
+#include "ckpt/container/hdf5_element.h"
 #include "ckpt/container/hdf5_image.h"
+#include "ckpt/container/hdf5_inert_values.h"
 #include "ckpt/container/zip_storage.h"
+#include "ckpt/pickle/text.h"
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <set>
@@ -33,137 +38,126 @@ enum MessageType : unsigned {
        what);
 }
 
-struct ElementType {
-  DType dtype;
-  std::size_t size;  // in the file
-  bool big_endian;
-};
-
-std::optional<DType> integer_type(std::size_t size, bool is_signed) {
-  switch (size) {
-    case 1: return is_signed ? DType::kInt8 : DType::kUInt8;
-    case 2: return is_signed ? DType::kInt16 : DType::kUInt16;
-    case 4: return is_signed ? DType::kInt32 : DType::kUInt32;
-    case 8: return is_signed ? DType::kInt64 : DType::kUInt64;
-    default: return std::nullopt;
-  }
-}
-
-// Sign, exponent and mantissa as IEEE 754 (or bfloat16) places them.
-std::optional<DType> float_type(std::size_t size, Bytes properties, unsigned sign_at) {
-  if (properties.size() < 12) return std::nullopt;
-  const auto byte = [&](std::size_t i) { return std::to_integer<unsigned>(properties[i]); };
-  const auto bias = load_little<std::uint32_t>(properties.data() + 8);
-  const auto is = [&](std::size_t bytes, unsigned exponent_at, unsigned exponent, unsigned b) {
-    return size == bytes && sign_at == bytes * 8 - 1 && byte(4) == exponent_at &&
-           byte(5) == exponent && byte(6) == 0 && byte(7) == exponent_at && bias == b;
-  };
-  if (is(2, 10, 5, 15)) return DType::kFloat16;
-  if (is(2, 7, 8, 127)) return DType::kBFloat16;
-  if (is(4, 23, 8, 127)) return DType::kFloat32;
-  if (is(8, 52, 11, 1023)) return DType::kFloat64;
-  return std::nullopt;
-}
-
-// Nothing for types that are no numbers.
-std::optional<ElementType> read_type(Bytes message) {
-  ByteReader in(message);
-  const unsigned head = in.number<std::uint8_t>("a datatype");
-  const unsigned flags =
-      in.number<std::uint8_t>("a datatype") | in.number<std::uint8_t>("a datatype") * 256u;
-  in.take(1, "a datatype");
-  const std::size_t size = in.number<std::uint32_t>("a datatype");
-  const Bytes properties = in.take(in.remaining(), "a datatype");
-  std::optional<DType> dtype;
-  if ((head & 15) == 0) dtype = integer_type(size, (flags & 8) != 0);
-  if ((head & 15) == 1) dtype = float_type(size, properties, flags >> 8);
-  if ((head & 15) == 8 && size == 1 && (flags & 0xffff) == 2)
-    return ElementType{DType::kBool, 1, false};  // h5py's bool
-  if (!dtype) return std::nullopt;
-  return ElementType{*dtype, size, (flags & 1) != 0};
-}
-
-Shape read_space(Bytes message) {
-  ByteReader in(message);
-  const auto version = in.number<std::uint8_t>("a dataspace");
-  const auto rank = in.number<std::uint8_t>("a dataspace");
-  in.take(1, "a dataspace");
-  const auto type = in.number<std::uint8_t>("a dataspace");
-  if (version == 1) in.take(4, "a dataspace");
-  if (version == 0 || version > 2) refuse(fmt::format("a dataspace of version {}", version));
-  if (version == 2 && type == 2) return {0};  // a null dataspace has no elements
-  Shape shape;
-  for (unsigned d = 0; d < rank; ++d) shape.push_back(in.number<std::int64_t>("an extent"));
-  count_elements(shape);
-  return shape;
-}
-
 class ForeignReader {
  public:
   ForeignReader(std::shared_ptr<const MappedFile> file, std::uint64_t superblock, Arena& arena)
-      : file_(std::move(file)), image_(file_->bytes(), superblock), arena_(arena) {}
+      : file_(std::move(file)),
+        image_(file_->bytes(), superblock),
+        arena_(arena),
+        inert_(image_, arena, file_->bytes().size()) {}
 
-  Value read() { return object(image_.root(), "", 0); }
+  Value read() { return object(image_.root()); }
 
  private:
   // Objects that several links name are read once: the same dict, or the same tensor.
-  Value object(std::uint64_t address, const std::string& path, unsigned depth) {
+  Value object(std::uint64_t address) {
     if (const auto known = objects_.find(address); known != objects_.end()) return known->second;
-    if (depth > kGroupDepth || !open_.insert(address).second) {
-      fail(Code::kCorrupt, "HDF5 group {}: groups nest without end", printable(path));
-    }
+    if (path_.size() > kGroupDepth || !open_.insert(address).second)
+      fail(Code::kCorrupt, "HDF5 group {}: groups nest without end", printable(place()));
     Value value;
     try {
-      value = read_object(address, path, depth);
+      value = read_object(address);
     } catch (const Error& error) {
-      throw std::string_view(error.what()).starts_with("/") ? error
-                                                            : error.at("/" + printable(path));
+      throw std::string_view(error.what()).starts_with("/") ? error : error.at(printable(place()));
     }
     open_.erase(address);
     return objects_[address] = value;
   }
 
-  Value read_object(std::uint64_t address, const std::string& path, unsigned depth) {
-    const auto messages = image_.messages(address);
-    const auto find = [&](unsigned type) -> const Hdf5Image::Message* {
-      for (const auto& message : messages) {
-        if (message.type == type) return &message;
-      }
-      return nullptr;
-    };
-    if (find(kLayout) != nullptr) {
-      if (find(kExternalFiles) != nullptr) refuse("values in other files");
-      if (find(kDatatype) == nullptr || find(kDataspace) == nullptr) {
-        fail(Code::kCorrupt, "HDF5: a dataset without type or shape");
-      }
-      const auto* filters = find(kFilters);
-      return dataset(find(kDatatype)->body, find(kDataspace)->body, find(kLayout)->body,
-                     filters == nullptr ? std::vector<Hdf5Filter>() : read_filters(filters->body));
+  // Where the reader is: the path is only put together for who asks.
+  std::string place() const { return fmt::format("/{}", fmt::join(path_, "/")); }
+
+  Value read_object(std::uint64_t address) {
+    std::vector<Hdf5Image::Link> links;
+    Value value;
+    {
+      // Gone before the objects inside are read: long headers may lie in one another.
+      const auto messages = image_.messages(address);
+      value = is_dataset(messages) ? dataset(messages) : arena_.dict();
+      const Value attributes = read_attributes(image_, messages, inert_, arena_);
+      if (!attributes.is_none()) value = with_attributes(value, attributes);
+      if (value.is_dict()) links = image_.links(messages);
     }
-    const Value dict = arena_.dict();
-    for (const auto& link : image_.links(messages)) {
-      dict.as_dict().append(
-          arena_, link.name,
-          object(link.object, path.empty() ? link.name : path + "/" + link.name, depth + 1));
+    for (const auto& link : links) {
+      path_.push_back(link.name);
+      value.as_dict().append(arena_, text(link.name), object(link.object));
+      path_.pop_back();
     }
-    return dict;
+    return value;
   }
 
-  Value dataset(Bytes type_message, Bytes space_message, Bytes layout,
-                std::vector<Hdf5Filter> filters) {
-    const auto type = read_type(type_message);
-    if (!type) return arena_.opaque("hdf5.dataset");  // text, references, compounds: no weights
-    Shape shape = read_space(space_message);
+  using Messages = std::vector<Hdf5Image::Message>;
+
+  static const Hdf5Image::Message* find(const Messages& messages, unsigned type) {
+    const auto found = std::ranges::find(messages, type, &Hdf5Image::Message::type);
+    return found == messages.end() ? nullptr : &*found;
+  }
+
+  static bool is_dataset(const Messages& messages) { return find(messages, kLayout) != nullptr; }
+
+  Value with_attributes(Value value, Value attributes) {
+    if (DictNode* dict = value.if_dict()) {
+      dict->attributes = attributes;
+    } else if (TensorNode* tensor = value.if_tensor()) {
+      tensor->attributes = attributes;
+    } else {
+      if (value.if_opaque() == nullptr) {  // text has no room for attributes
+        const Value text = value;
+        value = arena_.opaque("hdf5.dataset");
+        value.as_opaque().args = arena_.tuple(std::span(&text, 1));
+      }
+      value.as_opaque().state = attributes;
+      value.as_opaque().has_state = true;
+    }
+    return value;
+  }
+
+  Value text(std::string_view name) {
+    return pickle::is_utf8(name) ? arena_.borrowed_string(name)
+                                 : arena_.borrowed_bytes(as_bytes(name));
+  }
+
+  Value dataset(const Messages& messages) {
+    if (find(messages, kExternalFiles) != nullptr) refuse("values in other files");
+    if (find(messages, kDatatype) == nullptr || find(messages, kDataspace) == nullptr)
+      fail(Code::kCorrupt, "HDF5: a dataset without type or shape");
+    const Hdf5Element type = read_element(find(messages, kDatatype)->body);
+    if (!type.number) return other_values(type, messages);
+    const auto* filters = find(messages, kFilters);
+    Shape shape = read_space(find(messages, kDataspace)->body).value_or(Shape{0});
     const auto size = checked_multiply<std::uint64_t>(
-        static_cast<std::uint64_t>(count_elements(shape)), type->size);
+        static_cast<std::uint64_t>(count_elements(shape)), type.size);
     if (!size || *size / kLargestRatio > file_->bytes().size()) {
       fail(Code::kCorrupt, "HDF5: a dataset that could not be in a file of {} bytes",
            file_->bytes().size());
     }
     auto storage = *size == 0 ? owned_storage({})
-                              : values(shape, *size, type->size, layout, std::move(filters));
-    if (type->big_endian) storage = swapped_storage(std::move(storage), type->size);
-    return arena_.tensor(Tensor::contiguous(type->dtype, std::move(shape), std::move(storage)));
+                              : values(shape, *size, type.size, find(messages, kLayout)->body,
+                                       filters == nullptr ? std::vector<Hdf5Filter>()
+                                                          : read_filters(filters->body));
+    if (type.big_endian) storage = swapped_storage(std::move(storage), type.size);
+    return arena_.tensor(Tensor::contiguous(*type.number, std::move(shape), std::move(storage)));
+  }
+
+  // Text, references, compounds: no weights. Text in chunks is not put together.
+  Value other_values(const Hdf5Element& type, const Messages& messages) {
+    const auto shape = read_space(find(messages, kDataspace)->body);
+    const auto bytes = plain_bytes(find(messages, kLayout)->body);
+    return bytes ? inert_.read(type, shape, *bytes) : arena_.opaque("hdf5.dataset");
+  }
+
+  // The bytes of a compact or contiguous dataset; nothing for others and for one never written.
+  std::optional<Bytes> plain_bytes(Bytes layout) const {
+    ByteReader in(layout);
+    const auto version = in.number<std::uint8_t>("a layout");
+    const auto layout_class = in.number<std::uint8_t>("a layout");
+    if (version != 3 && version != 4) return std::nullopt;
+    if (layout_class == 0) return in.take(in.number<std::uint16_t>("a layout"), "compact values");
+    if (layout_class != 1) return std::nullopt;
+    const auto address = in.number<std::uint64_t>("a layout");
+    const auto size = in.number<std::uint64_t>("a layout");
+    if (address == Hdf5Image::kUndefined) return std::nullopt;
+    return image_.at(address, size);
   }
 
   std::shared_ptr<const Storage> values(const Shape& shape, std::uint64_t size,
@@ -212,6 +206,8 @@ class ForeignReader {
   std::shared_ptr<const MappedFile> file_;
   Hdf5Image image_;
   Arena& arena_;
+  Hdf5InertValues inert_;
+  std::vector<std::string_view> path_;
   std::map<std::uint64_t, Value> objects_;
   std::set<std::uint64_t> open_;
 };

@@ -1,12 +1,9 @@
 #include "ckpt/container/hdf5_image.h"
 
 #include "ckpt/base/error.h"
-#include "ckpt/container/hdf5_metadata.h"
+#include "ckpt/container/hdf5_heap.h"
 
 #include <fmt/format.h>
-
-#include <algorithm>
-#include <bit>
 
 namespace reprise::container {
 
@@ -35,37 +32,7 @@ void expect(ByteReader& in, std::string_view signature) {
     wrong(place, fmt::format("'{}' was expected", signature));
 }
 
-std::uint64_t take_sized(ByteReader& in, unsigned bytes, std::string_view what) {
-  std::uint64_t value = 0;
-  const Bytes taken = in.take(bytes, what);
-  for (unsigned i = 0; i < bytes; ++i) value |= std::to_integer<std::uint64_t>(taken[i]) << (8 * i);
-  return value;
-}
-
-// Compares the checksum behind `body`, which ends `whole`.
-void check_sum(Bytes whole, std::uint64_t address) {
-  const Bytes body = whole.first(whole.size() - 4);
-  if (load_little<std::uint32_t>(whole.data() + body.size()) != lookup3(body))
-    wrong(address, "a checksum differs");
-}
-
-unsigned bytes_for(std::uint64_t largest) {
-  return static_cast<unsigned>(std::bit_width(largest) + 7) / 8;
-}
-
 }  // namespace
-
-struct Hdf5Image::Heap {
-  std::uint64_t address = 0, root = 0, start_block = 0, largest_direct = 0;
-  unsigned id_bytes = 0, width = 0, offset_bytes = 0, length_bytes = 0, rows = 0;
-};
-
-struct IndexShape {
-  std::uint64_t node_bytes;
-  unsigned record_bytes, id_at, id_bytes;
-  // Bytes that count the records of a child, and of all below it, per depth of the node.
-  std::vector<unsigned> count_bytes, total_bytes;
-};
 
 Hdf5Image::Hdf5Image(Bytes file, std::uint64_t superblock)
     : file_(file), budget_(8 * file.size() + (1u << 20)) {
@@ -88,16 +55,20 @@ Hdf5Image::Hdf5Image(Bytes file, std::uint64_t superblock)
   if (old) in.take(8, "the root's name");
   root_ = in.number<std::uint64_t>("the root group");
   if (base_ > file.size()) wrong(superblock, "a base address beyond the end of the file");
-  if (!old) check_sum(file.subspan(superblock, 48), superblock);
+  if (!old) compare_checksum(file.subspan(superblock, 48), superblock);
 }
 
 Bytes Hdf5Image::at(std::uint64_t address, std::uint64_t length) const {
   const auto place = checked_add(base_, address);
   if (!place || !fits(*place, length, file_.size()))
     wrong(address, fmt::format("{} bytes lie beyond the end", length));
-  if (length + 1 > budget_) wrong(address, "structures refer to each other without end");
-  budget_ -= length + 1;
+  charge(address, length);
   return file_.subspan(*place, length);
+}
+
+void Hdf5Image::charge(std::uint64_t address, std::uint64_t length) const {
+  if (length >= budget_) wrong(address, "structures refer to each other without end");
+  budget_ -= length + 1;
 }
 
 ByteReader Hdf5Image::reader(std::uint64_t address, std::uint64_t length) const {
@@ -161,7 +132,7 @@ void Hdf5Image::read_version2(std::uint64_t object, std::vector<Message>& out) c
     const auto [address, length, skip] = blocks[b];
     if (length < skip + 4) wrong(address, "a continuation too short to be one");
     const Bytes whole = at(address, length);
-    check_sum(whole, address);
+    compare_checksum(whole, address);
     if (b > 0 && as_text(whole.first(4)) != "OCHK") wrong(address, "'OCHK' was expected");
     ByteReader block(whole.subspan(skip, length - skip - 4), base_ + address + skip);
     const std::uint64_t head = (flags & 4) != 0 ? 6 : 4;
@@ -191,8 +162,7 @@ Hdf5Image::Link Hdf5Image::read_link(Bytes message) const {
   if ((flags & 4) != 0) in.take(8, "a link's order");
   if ((flags & 16) != 0) in.take(1, "a link's character set");
   const std::uint64_t length = take_sized(in, 1u << (flags & 3), "a link's name");
-  Link link;
-  link.name = as_text(in.take(length, "a link's name"));
+  Link link{as_text(in.take(length, "a link's name")), 0};
   if (type == 1) refuse(fmt::format("the soft link '{}'", printable(link.name)));
   if (type == 64)
     refuse(
@@ -223,37 +193,10 @@ std::vector<Hdf5Image::Link> Hdf5Image::links(const std::vector<Message>& messag
       const auto heap_address = in.number<std::uint64_t>("a link heap");
       const auto index = in.number<std::uint64_t>("a link index");
       if (heap_address == kUndefined) continue;
-      const Heap heap = read_heap(heap_address);
-      ByteReader head = reader(index, 38);
-      check_sum(at(index, 38), index);
-      expect(head, "BTHD");
-      head.take(1, "an index");
-      if (head.number<std::uint8_t>("an index") != 5)
-        wrong(index, "an index that is not one of names");
-      const std::uint64_t node_bytes = head.number<std::uint32_t>("an index");
-      const unsigned record_bytes = head.number<std::uint16_t>("an index");
-      const unsigned depth = head.number<std::uint16_t>("an index");
-      head.take(2, "an index");
-      const auto root = head.number<std::uint64_t>("an index");
-      const std::size_t records = head.number<std::uint16_t>("an index");
-      if (record_bytes != 4 + heap.id_bytes || depth >= kDepthOfTrees ||
-          node_bytes < 10 + record_bytes) {
-        wrong(index, "an index of impossible shape");
+      for (const Bytes object :
+           read_heap_objects(*this, heap_address, index, IndexKind::kLinkNames)) {
+        out.push_back(read_link(object));
       }
-      IndexShape shape{node_bytes, record_bytes, 4, heap.id_bytes, {0}, {0}};
-      // As libhdf5 computes them: what fits a leaf, then what fits a node above it.
-      std::uint64_t most = (node_bytes - 10) / record_bytes;
-      std::uint64_t total = most;
-      const unsigned leaf_count_bytes = bytes_for(most);
-      for (unsigned d = 1; d <= depth; ++d) {
-        shape.count_bytes.push_back(leaf_count_bytes);
-        shape.total_bytes.push_back(d > 1 ? bytes_for(total) : 0);
-        const std::uint64_t pointer = 8 + leaf_count_bytes + shape.total_bytes.back();
-        if (node_bytes < 10 + pointer + record_bytes) wrong(index, "an index of impossible shape");
-        most = (node_bytes - 10 - pointer) / (record_bytes + pointer);
-        total = (most + 1) * total + most;
-      }
-      if (records > 0) walk_index(root, depth, records, shape, heap, out);
     }
   }
   return out;
@@ -282,104 +225,18 @@ void Hdf5Image::walk_symbols(std::uint64_t node, Bytes names, unsigned depth,
   ByteReader entries = reader(node + 8, symbols * 40);
   for (std::size_t i = 0; i < symbols; ++i) {
     const auto name_at = entries.number<std::uint64_t>("a symbol");
-    Link link;
-    link.object = entries.number<std::uint64_t>("a symbol");
+    const auto object = entries.number<std::uint64_t>("a symbol");
     const auto cache = entries.number<std::uint32_t>("a symbol");
     entries.take(20, "a symbol");
     if (name_at >= names.size()) wrong(node, "a name lies outside the heap");
     std::string_view name = as_text(names.subspan(name_at));
     const auto end = name.find('\0');
     if (end == std::string_view::npos) wrong(node, "a name without an end");
-    link.name = name.substr(0, end);
-    if (cache == 2) refuse(fmt::format("the soft link '{}'", printable(link.name)));
-    out.push_back(std::move(link));
+    name = name.substr(0, end);
+    charge(node, end);  // many symbols may share one long name
+    if (cache == 2) refuse(fmt::format("the soft link '{}'", printable(name)));
+    out.push_back({name, object});
   }
-}
-
-void Hdf5Image::walk_index(std::uint64_t node, unsigned depth, std::size_t records,
-                           const IndexShape& shape, const Heap& heap,
-                           std::vector<Link>& out) const {
-  ByteReader in = reader(node, shape.node_bytes);
-  expect(in, depth == 0 ? "BTLF" : "BTIN");
-  in.take(2, "an index node");
-  for (std::size_t i = 0; i < records; ++i) {
-    ByteReader record(in.take(shape.record_bytes, "a record"));
-    record.take(shape.id_at, "a record");
-    if ((record.number<std::uint8_t>("a heap id") & 0x30) != 0) refuse("a link of more than 4 KiB");
-    const std::uint64_t offset = take_sized(record, heap.offset_bytes, "a heap id");
-    const std::uint64_t length = take_sized(record, heap.length_bytes, "a heap id");
-    out.push_back(read_link(heap_object(heap, offset, length)));
-  }
-  for (std::size_t i = 0; depth > 0 && i <= records; ++i) {
-    const auto child = in.number<std::uint64_t>("a child");
-    const std::size_t count = take_sized(in, shape.count_bytes[depth], "a child");
-    in.take(shape.total_bytes[depth], "a child");
-    walk_index(child, depth - 1, count, shape, heap, out);
-  }
-}
-
-Hdf5Image::Heap Hdf5Image::read_heap(std::uint64_t address) const {
-  constexpr std::uint64_t kBytes = 146;
-  check_sum(at(address, kBytes), address);
-  ByteReader in = reader(address, kBytes);
-  expect(in, "FRHP");
-  in.take(1, "a heap");
-  Heap heap;
-  heap.address = address;
-  heap.id_bytes = in.number<std::uint16_t>("a heap");
-  if (in.number<std::uint16_t>("a heap") != 0) refuse("a filtered link heap");
-  in.take(1, "a heap");
-  const std::uint64_t largest_object = in.number<std::uint32_t>("a heap");
-  in.take(96, "a heap");
-  heap.width = in.number<std::uint16_t>("a heap");
-  heap.start_block = in.number<std::uint64_t>("a heap");
-  heap.largest_direct = in.number<std::uint64_t>("a heap");
-  const unsigned heap_bits = in.number<std::uint16_t>("a heap");
-  in.take(2, "a heap");
-  heap.root = in.number<std::uint64_t>("a heap");
-  heap.rows = in.number<std::uint16_t>("a heap");
-  heap.offset_bytes = (heap_bits + 7) / 8;
-  const bool powers =
-      std::has_single_bit(heap.start_block) && std::has_single_bit(heap.largest_direct);
-  if (!powers || heap.width == 0 || heap_bits == 0 || heap_bits > 64 ||
-      heap.start_block > heap.largest_direct) {
-    wrong(address, "a heap of impossible shape");
-  }
-  heap.length_bytes = std::min(bytes_for(heap.largest_direct - 1), bytes_for(largest_object));
-  if (1 + heap.offset_bytes + heap.length_bytes > heap.id_bytes)
-    wrong(address, "heap ids that are too short");
-  return heap;
-}
-
-// Walks the doubling table (specification III.G) down to the direct block of `offset`.
-Bytes Hdf5Image::heap_object(const Heap& heap, std::uint64_t offset, std::uint64_t length) const {
-  std::uint64_t block = heap.root;
-  if (heap.rows == 0) return at(block + offset, length);
-  std::uint64_t within = offset;
-  for (unsigned depth = 0; depth < kDepthOfTrees; ++depth) {
-    // Rows 0 and 1 have blocks of the first size, each further row of twice the size before.
-    std::uint64_t size = heap.start_block;
-    unsigned row = 0;
-    for (; row < 62; ++row) {
-      if (row > 1) {
-        if (size > (std::uint64_t{1} << 60) / heap.width)
-          wrong(heap.address, "a heap offset beyond its table");
-        size *= 2;
-      }
-      if (within < size * heap.width) break;
-      within -= size * heap.width;
-    }
-    const std::uint64_t column = within / size;
-    within %= size;
-    ByteReader child = reader(block + 13 + heap.offset_bytes + (row * heap.width + column) * 8, 8);
-    block = child.number<std::uint64_t>("a heap block");
-    if (block == kUndefined) wrong(heap.address, "a heap block that is not there");
-    if (size <= heap.largest_direct) {
-      if (within + length > size) wrong(heap.address, "a heap object beyond its block");
-      return at(block + within, length);
-    }
-  }
-  wrong(heap.address, "a heap that is too deep");
 }
 
 }  // namespace reprise::container

@@ -1,15 +1,15 @@
 // The objects of an HDF5 file of another program, read as if it were hostile.
 //
 // The subset that weight files use (specification 3.0): superblocks 0 to 3, object
-// headers 1 and 2, groups as symbol tables, link messages or link heaps. What can lead
-// out of the file is refused: external and soft links, external storage, drivers.
+// headers 1 and 2, groups as symbol tables, link messages or link heaps (hdf5_heap.h). What can
+// lead out of the file is refused: external and soft links, external storage, drivers.
 #pragma once
 
 #include "ckpt/base/byte_reader.h"
 #include "ckpt/base/bytes.h"
 
 #include <cstdint>
-#include <string>
+#include <string_view>
 #include <vector>
 
 namespace reprise::container {
@@ -21,8 +21,8 @@ class Hdf5Image {
     Bytes body;
   };
   struct Link {
-    std::string name;
-    std::uint64_t object;  // address of an object header
+    std::string_view name;  // in the file
+    std::uint64_t object;   // address of an object header
   };
   static constexpr std::uint64_t kUndefined = ~std::uint64_t{0};
 
@@ -47,15 +47,11 @@ class Hdf5Image {
   ByteReader reader(std::uint64_t address, std::uint64_t length) const;
 
  private:
-  struct Heap;
   void read_version1(std::uint64_t object, std::vector<Message>& out) const;
   void read_version2(std::uint64_t object, std::vector<Message>& out) const;
   Link read_link(Bytes message) const;
   void walk_symbols(std::uint64_t node, Bytes names, unsigned depth, std::vector<Link>& out) const;
-  void walk_index(std::uint64_t node, unsigned depth, std::size_t records,
-                  const struct IndexShape& shape, const Heap& heap, std::vector<Link>& out) const;
-  Heap read_heap(std::uint64_t address) const;
-  Bytes heap_object(const Heap& heap, std::uint64_t offset, std::uint64_t length) const;
+  void charge(std::uint64_t address, std::uint64_t length) const;
 
   Bytes file_;
   std::uint64_t base_ = 0;

@@ -8,22 +8,6 @@ namespace reprise {
 
 namespace {
 
-// IEEE 754 binary16.
-double half_to_double(std::uint16_t bits) {
-  const int exponent = bits >> 10 & 0x1F;
-  const int fraction = bits & 0x3FF;
-  double value = 0;
-  if (exponent == 31) {
-    value = fraction == 0 ? std::numeric_limits<double>::infinity()
-                          : std::numeric_limits<double>::quiet_NaN();
-  } else if (exponent == 0) {
-    value = std::ldexp(fraction, -24);
-  } else {
-    value = std::ldexp(fraction + 1024, exponent - 25);
-  }
-  return (bits & 0x8000) != 0 ? -value : value;
-}
-
 Value unsigned_number(std::uint64_t value) {
   const bool fits = value <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
   return fits ? Value::integer(static_cast<std::int64_t>(value)) : Value();
@@ -59,6 +43,21 @@ Value numpy_number(const RecordNode& scalar) {
   if (is("b1")) return Value::boolean(little[0] != std::byte{0});
   if (code[0] == 'u') return unsigned_number(load_little<std::uint64_t>(little));
   return {};
+}
+
+double half_to_double(std::uint16_t bits) {
+  const int exponent = bits >> 10 & 0x1F;
+  const int fraction = bits & 0x3FF;
+  double value = 0;
+  if (exponent == 31) {
+    value = fraction == 0 ? std::numeric_limits<double>::infinity()
+                          : std::numeric_limits<double>::quiet_NaN();
+  } else if (exponent == 0) {
+    value = std::ldexp(fraction, -24);
+  } else {
+    value = std::ldexp(fraction + 1024, exponent - 25);
+  }
+  return (bits & 0x8000) != 0 ? -value : value;
 }
 
 }  // namespace reprise

@@ -17,8 +17,9 @@ Value Intake::take(std::string_view key) {
 std::span<const DictEntry> Intake::rest() const { return copy_.as_dict().entries.span(); }
 
 std::span<const Dialect> dialects() {
-  static const std::array<Dialect, 9> all = {
-      kVlpd, kDistributedSod, kMmcv, kMmengine, kXdpx, kFacebookDino, kLightning, kModule, kPlain};
+  static const std::array<Dialect, 10> all = {kVlpd,   kDistributedSod, kMmcv,      kMmengine,
+                                              kXdpx,   kFacebookDino,   kLightning, kModule,
+                                              kGroups, kPlain};
   return all;
 }
 

@@ -17,12 +17,12 @@ struct Dialect {
   StepResult (*adapt)(const Document& document, const UpgradeOptions& options);
 };
 
-// In the order in which they are named; `plain` is last and fits only where no
-// other does.
+// In the order in which they are named. `plain` is last and fits only where no other does, as
+// `groups` before it, which HDF5 files alone are taken for.
 std::span<const Dialect> dialects();
 
 extern const Dialect kVlpd, kDistributedSod, kMmcv, kMmengine, kXdpx, kFacebookDino, kLightning,
-    kModule, kPlain;
+    kModule, kGroups, kPlain;
 
 // Takes keys off a foreign top level one by one; what is left over is not lost.
 class Intake {

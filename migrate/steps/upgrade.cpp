@@ -4,6 +4,7 @@
 #include "ckpt/state/checkpoint.h"
 #include "migrate/steps/dialect.h"
 #include "migrate/steps/draft.h"
+#include "migrate/steps/hdf5_attributes.h"
 #include "migrate/steps/step.h"
 
 #include <fmt/ranges.h>
@@ -64,7 +65,9 @@ std::optional<int> own_version(const Document& document) {
 std::vector<const Dialect*> fitting(const Document& document, bool has_companion) {
   std::vector<const Dialect*> found;
   for (const Dialect& dialect : dialects()) {
-    const bool last_resort = dialect.name == kPlain.name;
+    const bool groups = dialect.name == kGroups.name;
+    if (groups && document.container != "hdf5-foreign") continue;
+    const bool last_resort = groups || dialect.name == kPlain.name;
     if (last_resort && !found.empty()) continue;
     if (dialect.fits(document.root, has_companion)) found.push_back(&dialect);
   }
@@ -139,8 +142,10 @@ void list_unmapped(Upgraded& result) {
 
 }  // namespace
 
-Upgraded upgrade(const Document& document, const UpgradeOptions& options) {
+Upgraded upgrade(const Document& original, const UpgradeOptions& options) {
   Upgraded result;
+  const LiftedAttributes lifted = lift_attributes(original);
+  const Document& document = lifted.document;
   result.document = document;
   if (!options.dialect) result.schema = own_version(document);
   if (result.schema) {
@@ -153,6 +158,8 @@ Upgraded upgrade(const Document& document, const UpgradeOptions& options) {
     result.dialect = std::string(dialect.name);
     run(result, fmt::format("{} -> v5", dialect.name), dialect.adapt(document, options), true);
   }
+  if (!lifted.attributes.empty())
+    run(result, "HDF5 attributes", keep_attributes(result.document, lifted.attributes), true);
   run(result, "normal form", bring_to_normal_form(result.document, options), false);
   note_source(result);
   list_unmapped(result);

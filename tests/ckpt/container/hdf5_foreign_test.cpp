@@ -117,10 +117,14 @@ TEST_F(Hdf5Foreign, TheNewestFormatWithContiguousData) {
             2);
 }
 
-TEST_F(Hdf5Foreign, TextIsShownNotGuessed) {
-  write("f['names'] = np.array([b'a', b'bc'])\nf['text'] = 'hello'\nf['w'] = np.zeros(3)");
+TEST_F(Hdf5Foreign, WhatIsNoNumberIsShownNotGuessed) {
+  write(R"(
+f['pairs'] = np.zeros(3, [('a', 'i4'), ('b', 'f8')])
+f.create_dataset('texts', data=[b'a', b'bc'], chunks=(1,))
+f['w'] = np.zeros(3))");
   const Document document = open(path_);
-  EXPECT_EQ(document.root.as_dict().get("text").kind(), Kind::kOpaque);
+  EXPECT_EQ(document.root.as_dict().get("pairs").as_opaque().name, "hdf5.compound");
+  EXPECT_EQ(document.root.as_dict().get("texts").as_opaque().name, "hdf5.dataset");
   EXPECT_TRUE(document.root.as_dict().get("w").is_tensor());
 }
 
