@@ -7,10 +7,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-
 #include <memory>
 #include <set>
-#include <unordered_set>
+#include <unordered_map>
+#include <utility>
 
 namespace reprise::cli {
 namespace {
@@ -91,7 +91,15 @@ class TreePrinter {
   void print(Value v, const std::string& label, int depth) {
     const std::string indent(static_cast<std::size_t>(depth) * 2, ' ');
     const bool nested = v.is_sequence() || v.is_dict() || v.if_opaque() != nullptr;
-    if (!nested) return io_.print("{}{}{}\n", indent, label, plain_text(v));
+    if (!nested) {
+      const TensorNode* tensor = v.if_tensor();
+      const bool more = tensor != nullptr && tensor->attributes.is_dict();
+      const bool cut = more && depth >= max_depth_;
+      io_.print("{}{}{}{}\n", indent, label, plain_text(v), cut ? ", ..." : "");
+      cut_ = cut_ || cut;
+      if (more && !cut) print(tensor->attributes, "attributes: ", depth + 1);
+      return;
+    }
     if (v.is_sequence() && on_one_line(v)) {
       std::vector<std::string> items;
       for (const Value item : v.as_sequence().items) items.push_back(plain_text(item));
@@ -99,20 +107,34 @@ class TreePrinter {
                        fmt::join(items, ", "));
     }
     const bool inside_itself = open_.contains(v.identity());
-    const bool above = !inside_itself && shown_.contains(v.identity());
+    const bool above = !inside_itself && shown_above(v, depth);
     io_.print("{}{}{}{}\n", indent, label, title(v),
               inside_itself         ? ", contains itself"
               : above               ? ", as above"
               : depth >= max_depth_ ? ", ..."
                                     : "");
-    if (inside_itself || above || depth >= max_depth_) return;
+    if (inside_itself || above) return;
+    if (depth >= max_depth_) {
+      cut_ = true;
+      return;
+    }
     open_.insert(v.identity());
+    const bool cut_before = std::exchange(cut_, false);
     children(v, depth + 1);
     open_.erase(v.identity());
-    shown_.insert(v.identity());
+    shown_[v.identity()] = cut_ ? depth : kWhole;
+    cut_ = cut_ || cut_before;
   }
 
  private:
+  // Whether what is above says as much of a value as would be said at this depth.
+  bool shown_above(Value v, int depth) {
+    const auto shown = shown_.find(v.identity());
+    if (shown == shown_.end() || shown->second > depth) return false;
+    cut_ = cut_ || shown->second != kWhole;
+    return true;
+  }
+
   static bool on_one_line(Value v) {
     const auto& items = v.as_sequence().items;
     return items.size() <= kMostInLine && std::all_of(items.begin(), items.end(), is_plain);
@@ -162,7 +184,11 @@ class TreePrinter {
   Io& io_;
   int max_depth_;
   std::set<const void*> open_;
-  std::unordered_set<const void*> shown_;  // with what is in them: once, or they double and double
+  // Values whose inside was shown, once, or they double and double. Where --max-depth cut
+  // something off, the depth: nearer to the root there is more to show.
+  static constexpr int kWhole = -1;
+  std::unordered_map<const void*, int> shown_;
+  bool cut_ = false;  // something was cut off inside the value that is being shown
 };
 
 int run(const TreeOptions& options, Io& io) {
