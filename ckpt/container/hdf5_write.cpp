@@ -16,6 +16,9 @@ namespace {
 // Bytes that pass between reading and hashing: they stay in the core's cache.
 constexpr std::size_t kPassBytes = 256u << 10;
 
+// Bytes of a mapped source that one thread has resident while it hashes them.
+constexpr std::uint64_t kMappedBytes = 2u << 20;
+
 // The place of one tensor's values in the file; tied tensors share one.
 struct Extent {
   const Tensor* tensor;
@@ -121,12 +124,12 @@ Digest digest_of(const Extent& extent) {
   if (here.empty()) return tensor.digest();
   const auto base = static_cast<std::uint64_t>(tensor.offset()) * item_size(tensor.dtype());
   Sha256 hash;
-  for (std::uint64_t from = 0; from < here.size(); from += kChunkBytes) {
+  for (std::uint64_t from = 0; from < here.size(); from += kMappedBytes) {
     const Bytes piece =
-        here.subspan(from, std::min<std::uint64_t>(kChunkBytes, here.size() - from));
+        here.subspan(from, std::min<std::uint64_t>(kMappedBytes, here.size() - from));
     tensor.storage()->prepare(base + from, piece.size());
     hash.update(piece);
-    // Of a mapped source no more than this piece stays resident, however large it is.
+    // Of a mapped source no more than this piece stays resident in a thread, however slow the disk.
     tensor.storage()->release(base + from, piece.size());
   }
   return hash.finish();

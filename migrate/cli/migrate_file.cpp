@@ -87,7 +87,6 @@ void compare_range(const Range& range) {
   const Storage& source = *range.source->storage();
   const Bytes in_place = source.in_place();
   if (in_place.empty()) read_again.resize(piece);
-  if (!in_place.empty()) source.prepare(place(*range.source) + range.from, range.length);
   for (std::uint64_t done = 0; done < range.length; done += piece) {
     const auto length = std::min<std::uint64_t>(piece, range.length - done);
     const std::uint64_t from = range.from + done;
@@ -99,6 +98,7 @@ void compare_range(const Range& range) {
       source.read(source_from, std::span(read_again).first(length));
       expected = Bytes(read_again).first(length);
     } else {
+      source.prepare(source_from, length);
       expected = in_place.subspan(source_from, length);
     }
     if (std::memcmp(found.data(), expected.data(), length) != 0) fail_different(range.name);
