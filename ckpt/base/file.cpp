@@ -30,6 +30,15 @@ auto retry(Call call) {
   return result;
 }
 
+constexpr std::uint64_t kPage = 4096;
+
+bool is_page(std::uint64_t place) { return place % kPage == 0; }
+
+// An open file once more, even if its path means another one by now.
+std::string own_name(const File& file) {
+  return fmt::format("/proc/self/fd/{}", file.descriptor());
+}
+
 // Linux moves at most 0x7ffff000 bytes a call; larger requests are cut here so
 // that a short transfer always means the end of the file or a full disk.
 constexpr std::size_t kLargestTransfer = 1u << 30;
@@ -89,6 +98,12 @@ File File::create_new(const fs::path& path) {
   return {fd, path};
 }
 
+File File::open_to_write(const fs::path& path) {
+  const int fd = retry([&] { return ::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW); });
+  if (fd == -1) fail_errno(errno, path.string());
+  return {fd, path};
+}
+
 std::uint64_t File::size() const {
   struct stat status {};
   if (fstat(descriptor_, &status) == -1) fail_errno(errno, path_.string());
@@ -109,6 +124,14 @@ void File::read(std::uint64_t offset, MutableBytes out) const {
     out = out.subspan(static_cast<std::size_t>(n));
     offset += static_cast<std::uint64_t>(n);
   }
+}
+
+std::size_t File::try_read(std::uint64_t offset, MutableBytes out) const noexcept {
+  const auto n = retry([&] {
+    return ::pread(descriptor_, out.data(), std::min(out.size(), kLargestTransfer),
+                   static_cast<off_t>(offset));
+  });
+  return n > 0 ? static_cast<std::size_t>(n) : 0;
 }
 
 void File::write(std::uint64_t offset, Bytes bytes) const {
@@ -141,7 +164,7 @@ void File::close() {
   }
 }
 
-MappedFile::MappedFile(File file) : file_(std::move(file)) {
+MappedFile::MappedFile(File file, Reads reads) : file_(std::move(file)) {
   const std::uint64_t size = file_.size();
   if (size <= kReadWhole) {
     whole_.resize(size);
@@ -152,13 +175,23 @@ MappedFile::MappedFile(File file) : file_(std::move(file)) {
   void* address = mmap(nullptr, size, PROT_READ, MAP_SHARED, file_.descriptor(), 0);
   if (address == MAP_FAILED) fail_errno(errno, path().string());
   bytes_ = {static_cast<const std::byte*>(address), size};
+  if (reads != Reads::kPastCache) return;
+  const int fd =
+      retry([&] { return ::open(own_name(file_).c_str(), O_RDONLY | O_CLOEXEC | O_DIRECT); });
+  if (fd != -1) direct_.emplace(fd, path());
 }
 
-std::shared_ptr<const MappedFile> MappedFile::open(const fs::path& path) {
-  return std::shared_ptr<const MappedFile>(new MappedFile(File::open(path)));
+std::shared_ptr<const MappedFile> MappedFile::open(const fs::path& path, Reads reads) {
+  return std::shared_ptr<const MappedFile>(new MappedFile(File::open(path), reads));
 }
 
 void MappedFile::read(std::uint64_t offset, MutableBytes out) const {
+  if (direct_ && is_page(offset) && is_page(reinterpret_cast<std::uintptr_t>(out.data()))) {
+    // Whatever this does not bring, the last bytes of a tensor say, comes through the cache.
+    const std::size_t length = direct_->try_read(offset, out.first(out.size() / kPage * kPage));
+    out = out.subspan(length);
+    offset += length;
+  }
   // Past the end it is the file that says so.
   if (is_mapped() || !fits(offset, out.size(), bytes_.size())) return file_.read(offset, out);
   std::ranges::copy(bytes_.subspan(offset, out.size()), out.begin());
@@ -167,7 +200,6 @@ void MappedFile::read(std::uint64_t offset, MutableBytes out) const {
 void MappedFile::release(std::uint64_t offset, std::uint64_t length) const {
   if (!is_mapped()) return;
   // Whole pages only: a neighbour's bytes on the first or last page may be in use.
-  constexpr std::uint64_t kPage = 4096;
   const std::uint64_t first = align_up(offset, kPage);
   const std::uint64_t end = (offset + length) / kPage * kPage;
   if (first < end)
@@ -176,7 +208,6 @@ void MappedFile::release(std::uint64_t offset, std::uint64_t length) const {
 
 void MappedFile::populate(std::uint64_t offset, std::uint64_t length) const {
   if (!is_mapped()) return;
-  constexpr std::uint64_t kPage = 4096;
   const std::uint64_t first = offset / kPage * kPage;
   void* address = const_cast<std::byte*>(bytes_.data()) + first;
   if (madvise(address, offset + length - first, MADV_POPULATE_READ) == 0 || errno == EINVAL) return;

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,8 @@ class File {
   // Opens for reading. Refuses what is not a regular file (kCorrupt), so that a
   // FIFO or a device in place of a checkpoint cannot block or feed us forever.
   static File open(const std::filesystem::path& path);
+  // Opens what is there, which is no link, for reading and writing.
+  static File open_to_write(const std::filesystem::path& path);
   // Creates for reading and writing with mode 0644 less umask; fails if it exists.
   static File create_new(const std::filesystem::path& path);
 
@@ -36,6 +39,8 @@ class File {
 
   // Fills `out` from `offset`. Errors: kCorrupt at end of file, kIo.
   void read(std::uint64_t offset, MutableBytes out) const;
+  // As much of it as one call brings, which may be nothing; no errors.
+  std::size_t try_read(std::uint64_t offset, MutableBytes out) const noexcept;
   void write(std::uint64_t offset, Bytes bytes) const;
   void truncate(std::uint64_t size) const;
   // fsync. Errors: kIo; after one the state of the file on disk is unknown.
@@ -56,8 +61,13 @@ class MappedFile {
  public:
   static constexpr std::uint64_t kReadWhole = 64u << 10;
 
+  // kPastCache: read() takes whole pages into memory that begins on one from the disk itself,
+  // where the file system can, and leaves no copy in the page cache.
+  enum class Reads : std::uint8_t { kCached, kPastCache };
+
   // Errors: kNotFound, kIo; kCorrupt when it is not a regular file.
-  static std::shared_ptr<const MappedFile> open(const std::filesystem::path& path);
+  static std::shared_ptr<const MappedFile> open(const std::filesystem::path& path,
+                                                Reads reads = Reads::kCached);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
@@ -77,10 +87,11 @@ class MappedFile {
   void populate(std::uint64_t offset, std::uint64_t length) const;
 
  private:
-  explicit MappedFile(File file);
+  MappedFile(File file, Reads reads);
   bool is_mapped() const { return whole_.empty() && !bytes_.empty(); }
 
   File file_;
+  std::optional<File> direct_;    // the same file, past the cache
   std::vector<std::byte> whole_;  // of a small file
   Bytes bytes_;
 };

@@ -12,7 +12,6 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,20 +19,11 @@
 
 namespace reprise::container {
 
-// Text of the manifest that is known only when the tensors have been read, say a digest of the
-// file they come from: `value` is called then, and what it gives takes the place of
-// `placeholder`, which occurs once and is as long.
-struct LateText {
-  std::string placeholder;
-  std::function<std::string()> value;
-};
-
 struct WriteOptions {
   unsigned jobs = 0;   // threads; 0: chosen for a disk that blocks (more than there are cores)
   bool direct = true;  // bypass the page cache where the file system allows it
   Publish publish = Publish::kReplace;
   std::function<void(std::uint64_t)> on_bytes = {};  // bytes just written; called from any thread
-  std::optional<LateText> late = {};                 // native files only
 };
 
 struct WriteReport {
@@ -52,6 +42,14 @@ struct WriteReport {
 // nested too deep or its part that is not tensors is too large; those of Storage::read.
 WriteReport write_hdf5(const std::filesystem::path& target, const Document& document,
                        const WriteOptions& options = {});
+
+// Puts `text` in the place of `placeholder`, as long and there once, below the root's own values,
+// in the manifest of a native file that nobody else looks for yet: for what is known only when it
+// has been written, say the digest of the file that it comes from. Durable when it returns. Readers
+// opened before are not to be used. Errors: those of Hdf5Reader::open(); kIo; kInternal when the
+// placeholder is not there once.
+void amend_hdf5(const std::filesystem::path& path, std::string_view placeholder,
+                std::string_view text);
 
 // One named tensor of a file. Tied tensors are entries of their own with equal extents.
 struct TensorEntry {

@@ -251,16 +251,6 @@ class Head {
   FirstBlock block_;
 };
 
-void put_late(const LateText& late, std::string& json) {
-  const std::string text = late.value();
-  const auto at = json.find(late.placeholder);
-  if (text.size() != late.placeholder.size() || at == std::string::npos) {
-    fail(Code::kInternal, "'{}' cannot take the place of '{}' in the manifest", printable(text),
-         printable(late.placeholder));
-  }
-  json.replace(at, text.size(), text);
-}
-
 unsigned threads_for(unsigned jobs) {
   // Direct writes block their thread: while some wait for the disk, others hash.
   return jobs > 0 ? jobs : 2 * available_cores() + 2;
@@ -270,7 +260,7 @@ unsigned threads_for(unsigned jobs) {
 
 WriteReport write_hdf5(const std::filesystem::path& target, const Document& document,
                        const WriteOptions& options) {
-  EncodedDocument encoded = encode_manifest(document.root);
+  const EncodedDocument encoded = encode_manifest(document.root);
   Layout layout = lay_out(encoded.tensors);
   Head head(encoded, layout, document.root);
 
@@ -280,7 +270,6 @@ WriteReport write_hdf5(const std::filesystem::path& target, const Document& docu
     DirectWriter writer(file, head.file_bytes(), options.direct, options.on_bytes);
     const auto work = list_work(layout, writer);
     parallel_for(work.size(), threads_for(options.jobs), [&](std::size_t i) { work[i](); });
-    if (options.late) put_late(*options.late, encoded.json);
     report.file_digest = head.write(writer);
     report.used_direct = writer.direct();
   }

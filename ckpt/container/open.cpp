@@ -28,7 +28,7 @@ std::string_view to_string(Format format) {
 }
 
 Document open(const std::filesystem::path& path, const OpenOptions& options) {
-  auto file = MappedFile::open(path);
+  auto file = MappedFile::open(path, options.reads);
   const Format format = sniff(*file);
   switch (format) {
     case Format::kNative:

@@ -37,6 +37,8 @@ Format sniff(const MappedFile& file);
 struct OpenOptions {
   Verify verify = Verify::kAll;  // digests and checksums, where the format has them
   unsigned jobs = 0;             // 0: one a core
+  // Of the tensors of a native file: past the cache, it is the disk that is compared with.
+  MappedFile::Reads reads = MappedFile::Reads::kCached;
 };
 
 // The content of a checkpoint file of any format, tensors unread where verifying

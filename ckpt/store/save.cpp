@@ -138,14 +138,9 @@ SaveReport save_as(const Checkpoint& checkpoint, const fs::path& file,
   SaveReport report;
   const FileFormat format = format_of(file);
   report.path = file;
-  if (options.late && format != FileFormat::kHdf5) {
-    fail(Code::kUsage, "{}: only a native file takes late text", printable(file.native()));
-  }
-  report.bytes = write_file(checkpoint, checkpoint.to_document(), file, format,
-                            {.jobs = options.jobs,
-                             .publish = options.publish,
-                             .on_bytes = options.on_bytes,
-                             .late = options.late});
+  report.bytes =
+      write_file(checkpoint, checkpoint.to_document(), file, format,
+                 {.jobs = options.jobs, .publish = options.publish, .on_bytes = options.on_bytes});
   report.seconds = clock.seconds();
   return report;
 }

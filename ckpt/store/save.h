@@ -51,8 +51,6 @@ std::vector<std::string> losses(const Checkpoint& checkpoint, FileFormat format)
 struct SaveAsOptions {
   unsigned jobs = 0;
   container::Publish publish = container::Publish::kReplace;
-  // Known only when the tensors have been read. Errors: kUsage with another format than .h5.
-  std::optional<container::LateText> late = {};
   std::function<void(std::uint64_t)> on_bytes = {};  // bytes just written; called from any thread
 };
 

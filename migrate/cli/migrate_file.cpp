@@ -1,19 +1,15 @@
 #include "migrate/cli/migrate_file.h"
 
 #include "ckpt/base/file.h"
-#include "ckpt/base/parallel.h"
-#include "ckpt/container/open.h"
-#include "ckpt/container/tensor_names.h"
+#include "ckpt/container/hdf5.h"
 #include "ckpt/store/save.h"
 #include "ckpt/store/upgraded_file.h"
+#include "migrate/cli/read_back.h"
 #include "migrate/cli/swap.h"
 #include "migrate/steps/draft.h"
 
-#include <algorithm>
-#include <cstring>
 #include <exception>
 #include <future>
-#include <map>
 #include <stop_token>
 
 namespace reprise::migrate {
@@ -21,153 +17,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// A file from here on is worth a thread of its own for its digest.
+// A file from here on is worth making its digest beside other work.
 constexpr std::uint64_t kLargeFileBytes = 64u << 20;
-
-// A tensor of a document, under its slash path.
-using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
-
-// Optimizer state by parameter and name, which is as deep as optimizers keep tensors: what a
-// hostile file nests below, or inside itself, is not followed.
-void add_optimizer_state(const DictNode& state, NamedTensors& out) {
-  for (const DictEntry& of_parameter : state.entries) {
-    const DictNode* fields = of_parameter.value.if_dict();
-    if (fields == nullptr || !of_parameter.key.if_int()) continue;
-    for (const DictEntry& field : fields->entries) {
-      const TensorNode* node = field.value.if_tensor();
-      if (node == nullptr || !field.key.is_string()) continue;
-      out.emplace_back(
-          fmt::format("optimizer/state/{}/{}", of_parameter.key.as_int(), field.key.as_string()),
-          node->tensor);
-    }
-  }
-}
-
-// The tensors that a user would miss: weights, EMA, loss and optimizer state.
-NamedTensors tensors_of(const Checkpoint& checkpoint) {
-  NamedTensors out;
-  const auto add = [&](std::string_view part, const StateDict& tensors) {
-    for (const auto& [name, tensor] : tensors)
-      out.emplace_back(fmt::format("{}/{}", part, name), tensor);
-  };
-  for (const auto& [part, tensors] : checkpoint.state_dicts()) add(part, *tensors);
-  add("loss_func", checkpoint.loss_func);
-  add("ema", checkpoint.ema);
-  if (checkpoint.optimizer.is_dict())
-    add_optimizer_state(checkpoint.optimizer.as_dict().get("state").as_dict(), out);
-  return out;
-}
-
-constexpr std::size_t kPieceBytes = 1u << 20;
-constexpr std::uint64_t kRangeBytes = 16u << 20;  // of one tensor, for one thread at a time
-
-// A range of a tensor that has to be there twice.
-struct Range {
-  const Tensor* source;
-  const Tensor* copy;
-  std::string_view name;
-  std::uint64_t from = 0, length = 0;  // bytes of the values
-};
-
-[[noreturn]] void fail_different(std::string_view name) {
-  fail(Code::kIo,
-       "tensor {} reads back differently from what was written; the disk may be failing; "
-       "nothing was published",
-       printable(name));
-}
-
-// Both are read again, piece by piece, so that neither has to fit into memory: the result through
-// a buffer, the source where it lies in the page cache, if it does.
-void compare_range(const Range& range) {
-  const auto piece = static_cast<std::size_t>(std::min<std::uint64_t>(kPieceBytes, range.length));
-  std::vector<std::byte> read_back(piece), read_again;
-  const auto place = [](const Tensor& tensor) {
-    return static_cast<std::uint64_t>(tensor.offset()) * item_size(tensor.dtype());
-  };
-  const Storage& source = *range.source->storage();
-  const Bytes in_place = source.in_place();
-  if (in_place.empty()) read_again.resize(piece);
-  for (std::uint64_t done = 0; done < range.length; done += piece) {
-    const auto length = std::min<std::uint64_t>(piece, range.length - done);
-    const std::uint64_t from = range.from + done;
-    const MutableBytes found = std::span(read_back).first(length);
-    range.copy->storage()->read(place(*range.copy) + from, found);
-    const std::uint64_t source_from = place(*range.source) + from;
-    Bytes expected;
-    if (in_place.empty()) {
-      source.read(source_from, std::span(read_again).first(length));
-      expected = Bytes(read_again).first(length);
-    } else {
-      source.prepare(source_from, length);
-      expected = in_place.subspan(source_from, length);
-    }
-    if (std::memcmp(found.data(), expected.data(), length) != 0) fail_different(range.name);
-    source.release(source_from, length);
-  }
-}
-
-bool is_plain(const Tensor& tensor) {
-  return tensor.storage() != nullptr && tensor.is_contiguous() && !tensor.conjugated() &&
-         !tensor.negated();
-}
-
-// Compares `found` with what was to be written, tensor by tensor, from the disk.
-void compare_tensors(const NamedTensors& expected, const NamedTensors& found,
-                     const FileOptions& options) {
-  if (found.size() != expected.size()) {
-    fail(Code::kInternal, "the result holds {} tensors, the source {}; nothing was published",
-         found.size(), expected.size());
-  }
-  std::map<std::string_view, const Tensor*> copies;
-  for (const auto& [name, tensor] : found) copies.emplace(name, &tensor);
-  std::vector<Range> ranges;
-  for (const auto& [name, tensor] : expected) {
-    const auto copy = copies.find(name);
-    if (copy == copies.end())
-      fail(Code::kInternal, "tensor {} is missing in the result; nothing was published",
-           printable(name));
-    const Tensor& other = *copy->second;
-    if (other.dtype() != tensor.dtype() || other.shape() != tensor.shape()) fail_different(name);
-    const std::uint64_t size = tensor.size_bytes();
-    if (!is_plain(tensor) || !is_plain(other)) {
-      if (size > 0 && other.digest() != tensor.digest()) fail_different(name);
-      continue;
-    }
-    for (std::uint64_t from = 0; from < size; from += kRangeBytes)
-      ranges.push_back({&tensor, &other, name, from, std::min(kRangeBytes, size - from)});
-  }
-  // A read that has to wait for the disk leaves its core to another thread.
-  const unsigned threads = options.jobs > 0 ? options.jobs : 2 * available_cores() + 2;
-  parallel_for(ranges.size(), threads, [&](std::size_t i) {
-    compare_range(ranges[i]);
-    if (options.on_bytes) options.on_bytes(ranges[i].length);
-  });
-}
-
-// Every tensor of a document, by name.
-NamedTensors all_tensors(const Document& document) {
-  NamedTensors out;
-  for (auto& [name, tensor] : container::name_tensors(document))
-    out.emplace_back(std::move(name), std::move(tensor));
-  return out;
-}
-
-// Reads the result as a user will, and compares it with the source.
-void compare(const Checkpoint& source, const fs::path& written, const FileOptions& options) {
-  Checkpoint back;
-  if (store::format_of(written) == store::FileFormat::kHdf5) {
-    // Equal bytes of every tensor say more than their digests would.
-    back = Checkpoint::from(container::open(written, {.verify = container::Verify::kNone}));
-    compare_tensors(all_tensors(source.to_document()), all_tensors(back.to_document()), options);
-  } else {
-    // A .pth holds some values in a form that Python reads: checksums speak for those.
-    back = store::open_upgraded(written, {.verify = true, .jobs = options.jobs}).checkpoint;
-    compare_tensors(tensors_of(source), tensors_of(back), options);
-  }
-  if (back.uuid != source.uuid || back.epoch != source.epoch) {
-    fail(Code::kInternal, "uuid or epoch changed on the way; nothing was published");
-  }
-}
 
 // Whether `target` is what an earlier run made of the source with this digest.
 bool holds(const fs::path& target, const std::string& source_sha256) {
@@ -192,24 +43,30 @@ void describe(FileReport& report, const store::UpgradedFile& file) {
   }
 }
 
-// The SHA-256 of the source. One long chain: for a large file it runs beside everything else,
-// and stops where the file is refused meanwhile.
+// The SHA-256 of the source: one long chain, made when it is asked for, or beside something else.
 class SourceDigest {
  public:
-  explicit SourceDigest(const fs::path& source) {
-    std::error_code ignored;
-    const bool large = fs::file_size(source, ignored) >= kLargeFileBytes && !ignored;
-    hex_ =
-        std::async(large ? std::launch::async : std::launch::deferred,
-                   [source, stop = stop_.get_token()] { return sha256_file(source, stop).hex(); });
-  }
+  explicit SourceDigest(fs::path source) : source_(std::move(source)) {}
   ~SourceDigest() { stop_.request_stop(); }
   SourceDigest(const SourceDigest&) = delete;
   SourceDigest& operator=(const SourceDigest&) = delete;
 
-  std::string get() const { return hex_.get(); }
+  void start() {
+    if (!hex_.valid()) launch(std::launch::async);
+  }
+  std::string get() {
+    if (!hex_.valid()) launch(std::launch::deferred);
+    return hex_.get();
+  }
 
  private:
+  void launch(std::launch how) {
+    hex_ = std::async(how, [source = source_, stop = stop_.get_token()] {
+      return sha256_file(source, stop).hex();
+    });
+  }
+
+  fs::path source_;
   std::stop_source stop_;
   std::shared_future<std::string> hex_;  // goes first, and waits
 };
@@ -237,28 +94,42 @@ bool is_done(const store::UpgradedFile& file, const fs::path& target) {
          file.upgraded.steps.empty();
 }
 
+// Writes the result and compares it with the source. Of a large one the source's digest is made
+// while the result is read back: the disk is what that waits for, where writing waits for the
+// cores.
+void write_and_compare(const fs::path& result, const FileOptions& options,
+                       const store::UpgradedFile& file, SourceDigest& digest, bool digest_last) {
+  const store::SaveAsOptions save{
+      .jobs = options.jobs, .publish = container::Publish::kOnTheWay, .on_bytes = options.on_bytes};
+  if (!digest_last) {
+    const Checkpoint checkpoint = with_source_digest(file, digest.get());
+    store::save_as(checkpoint, result, save);
+    return compare_with_source(checkpoint, result, {options.jobs, options.on_bytes});
+  }
+  // Nobody can guess it, so that nothing in the source is taken for it.
+  const std::string placeholder = reprise::sha256(Uuid::random().text()).hex();
+  const Checkpoint checkpoint = with_source_digest(file, placeholder);
+  store::save_as(checkpoint, result, save);
+  digest.start();
+  compare_with_source(checkpoint, result, {options.jobs, options.on_bytes});
+  container::amend_hdf5(result, placeholder, digest.get());
+  if (!holds(result, digest.get()))
+    fail(Code::kIo, "the manifest reads back differently; nothing was published");
+}
+
 void migrate_into_place(const Item& item, const FileOptions& options,
-                        const store::UpgradedFile& file, const SourceDigest& digest,
-                        FileReport& report, GroupSync& syncs) {
+                        const store::UpgradedFile& file, SourceDigest& digest, FileReport& report,
+                        GroupSync& syncs) {
   // Tensors read in the wrong place or of the wrong version never get this far, so
   // the source may be replaced once its copy has been compared.
   make_directories(item.target.parent_path());
-  store::SaveAsOptions save{
-      .jobs = options.jobs, .publish = container::Publish::kOnTheWay, .on_bytes = options.on_bytes};
-  std::string sha256;
-  if (store::format_of(item.target) == store::FileFormat::kHdf5) {
-    // Nobody can guess it, so that nothing in the source is taken for it.
-    sha256 = reprise::sha256(Uuid::random().text()).hex();
-    save.late = {sha256, [&digest] { return digest.get(); }};
-  } else {
-    sha256 = digest.get();
-  }
-  const Checkpoint checkpoint = with_source_digest(file, sha256);
+  const bool native = store::format_of(item.target) == store::FileFormat::kHdf5;
+  std::error_code ignored;
+  const bool large = fs::file_size(item.source, ignored) >= kLargeFileBytes && !ignored;
   Unpublished result(item.target);
   try {
-    store::save_as(checkpoint, result.path(), save);
+    write_and_compare(result.path(), options, file, digest, native && large);
     report.source_sha256 = digest.get();
-    compare(checkpoint, result.path(), options);
   } catch (const Error& error) {
     // Messages name the file that the user knows, not the one that is gone by then.
     std::string text = error.what();
@@ -283,7 +154,7 @@ void migrate_one(const Item& item, const FileOptions& options, FileReport& repor
                           .dialect = options.dialect,
                           .arch = options.arch,
                           .arch_head = options.arch_head};
-  const SourceDigest digest(item.source);
+  SourceDigest digest(item.source);
   const store::UpgradedFile file = store::open_upgraded(item.source, load);
   describe(report, file);
   if (is_done(file, item.target)) {

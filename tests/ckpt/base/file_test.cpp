@@ -177,6 +177,30 @@ TEST_F(FileTest, ReadingPastTheEndOfAMappedFileIsCorruptWhateverItsSize) {
   }
 }
 
+TEST_F(FileTest, ReadingPastTheCacheGivesTheSameBytesWhereverTheyLie) {
+  std::string text(100'000, ' ');
+  for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>(i * 7 % 251);
+  write_text(folder_ / "a", text);
+  const auto mapped = MappedFile::open(folder_ / "a", MappedFile::Reads::kPastCache);
+  std::vector<std::byte> memory(110'000);
+  const auto address = reinterpret_cast<std::uintptr_t>(memory.data());
+  const std::size_t page = (4096 - address % 4096) % 4096;
+  for (const std::size_t shift : {page, page + 1}) {
+    for (const std::size_t from : {0u, 4096u, 8197u}) {
+      for (const std::size_t length :
+           {std::size_t{1}, std::size_t{4096}, std::size_t{20'000}, text.size() - from}) {
+        const MutableBytes out = std::span(memory).subspan(shift, length);
+        mapped->read(from, out);
+        EXPECT_EQ(as_text(out), std::string_view(text).substr(from, length))
+            << from << ' ' << length;
+      }
+      EXPECT_EQ(
+          code_of([&] { mapped->read(from, std::span(memory).subspan(shift, 100'001 - from)); }),
+          Code::kCorrupt);
+    }
+  }
+}
+
 TEST_F(FileTest, PagesThatAreGoneAreAnErrorAndNoSignal) {
   write_text(folder_ / "a", std::string(100'000, 'm'));
   const auto mapped = MappedFile::open(folder_ / "a");

@@ -90,7 +90,7 @@ TEST(Hdf5, SameStateSameBytes) {
   const ScratchFolder folder;
   write_hdf5(folder / "a.h5", rich_document(), {.jobs = 1});
   write_hdf5(folder / "b.h5", rich_document(), {.jobs = 7, .direct = false});
-  EXPECT_EQ(read_file(folder / "a.h5"), read_file(folder / "b.h5"));
+  EXPECT_TRUE(read_file(folder / "a.h5") == read_file(folder / "b.h5"));
   // And again from what was read.
   write_hdf5(folder / "c.h5", Hdf5Reader::open(folder / "a.h5").document());
   write_hdf5(folder / "d.h5", Hdf5Reader::open(folder / "c.h5").document());
@@ -179,6 +179,33 @@ TEST(Hdf5, ReplacesOnlyWhenAllowed) {
   EXPECT_NE(read_file(folder / "a.h5"), before);
   // Nothing is left beside it.
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);
+}
+
+// As if the final text had been there when the file was written.
+TEST(Hdf5, AmendingAFileGivesTheBytesOfOneWrittenSo) {
+  const ScratchFolder folder;
+  const auto document_saying = [](std::string_view text) {
+    Document document = small_document();
+    Arena& arena = *document.arena;
+    const Value source = arena.dict();
+    source.as_dict().append(arena, "digest", arena.string(text));
+    document.root.as_dict().append(arena, "source", source);
+    document.root.as_dict().append(arena, "title", arena.string("a title"));
+    return document;
+  };
+  write_hdf5(folder / "a.h5", document_saying("@@placeholder@@"));
+  write_hdf5(folder / "b.h5", document_saying("the final words"));
+  amend_hdf5(folder / "a.h5", "@@placeholder@@", "the final words");
+  EXPECT_TRUE(read_file(folder / "a.h5") == read_file(folder / "b.h5"));
+  expect_whole(folder / "a.h5");
+
+  for (const auto& [placeholder, text] : {std::pair("not there", "something"),
+                                          {"the final words", "shorter"},
+                                          {"fc.", "ab."},
+                                          {"a title", "b title"}}) {
+    EXPECT_THROW(amend_hdf5(folder / "a.h5", placeholder, text), Error) << placeholder;
+  }
+  EXPECT_TRUE(read_file(folder / "a.h5") == read_file(folder / "b.h5"));
 }
 
 TEST(Hdf5, AMissingDirectoryIsNotFound) {

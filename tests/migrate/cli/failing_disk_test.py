@@ -1,9 +1,10 @@
-"""A disk that fails under a mapped source, at its beginning, in the middle and at its end: an I/O error that names the
-file, no signal, nothing published, and the source as it was.
+"""A disk that fails under a mapped source, at its beginning, in the middle and at its end, and one that gives back
+something else than was written: an I/O error that names the file, no signal, nothing published, and the source as it was.
 
 Usage: failing_disk_test.py MIGRATE FAILING_READS
 """
 
+import hashlib
 import json
 import os
 import pathlib
@@ -38,9 +39,17 @@ def main():
             assert file["exit_code"] == 11 and "large" in file["error"], (number, file)
             assert not list(out.glob("*")) and not list(out.glob(".*")), (number, list(out.iterdir()))
             assert source.read_bytes() == before
+        for number in (1, 2, 17, 40):
+            result = run([migrate, source, "-o", out, "--json"], LD_PRELOAD=failing, FAILING_FLIP=number)
+            assert result.returncode == 1, (number, result.returncode, result.stderr)
+            file = json.loads(result.stdout)["files"][0]
+            assert file["exit_code"] == 11 and "reads back differently" in file["error"], (number, file)
+            assert not list(out.glob("*")) and not list(out.glob(".*")), (number, list(out.iterdir()))
         again = run([migrate, source, "-o", out])
         assert again.returncode == 0, again.stderr
-        assert (out / "large.v5.h5").read_bytes() == (folder / "whole" / "large.v5.h5").read_bytes()
+        result = (out / "large.v5.h5").read_bytes()
+        assert result == (folder / "whole" / "large.v5.h5").read_bytes()
+        assert result.count(hashlib.sha256(before).hexdigest().encode()) == 1, "the result does not name its source"
     print(f"{populated} places")
 
 
