@@ -57,6 +57,7 @@ class Loop {
  private:
   std::unique_ptr<engine::Loader> make_loader() const;
 
+  LoopResult train();
   void update(const engine::Batch& batch);
   // An update whose float16 gradients overflowed: all but data and progress stays as it was.
   void leave_out();
@@ -66,11 +67,11 @@ class Loop {
   bool evaluation_due(bool epoch_ended) const;
   bool evaluate();
   void save(bool best);
-  std::uint64_t largest(std::uint64_t mine) const;
+  std::uint64_t largest(std::uint64_t mine);
   void refuse_divergence(double loss, double norm);
   void save_state_before_update();
-  // For work that reads data or computes: where it fails, the state is that of the last whole
-  // update, and is saved before the error goes on.
+  // For work between updates, or that reads data or computes: where it fails, the state is that of
+  // the last whole update, and is saved before the error goes on.
   template <typename Work>
   decltype(auto) keeping_state(const Work& work);
   void keep_state();
@@ -137,11 +138,11 @@ decltype(auto) Loop::keeping_state(const Work& work) {
 }
 
 void Loop::keep_state() {
-  if (p_.saver == nullptr || trained_ == 0) return;
+  // Of a series of losses over --max-loss, the state before it is the one to keep.
+  if (p_.saver == nullptr || trained_ == 0 || bad_losses_ > 0) return;
   const std::uint64_t update = p_.learner.progress.update;
   try {
-    save(false);
-    p_.saver->finish();
+    p_.saver->save_alone(checkpoint());
     p_.log->warn(fmt::format("the state after update {} is saved, from which --resume-from goes on",
                              update));
   } catch (const std::exception& error) {
@@ -320,15 +321,19 @@ bool Loop::evaluate() {
   return c_.patience > 0 && major != nullptr && major->second.plateau();
 }
 
+// Every rank comes here after the same updates: what is decided on is the same on all.
 void Loop::save(bool best) {
-  if (p_.saver != nullptr) p_.saver->save(checkpoint(), best);
+  if (p_.saver != nullptr) keeping_state([&] { p_.saver->save(checkpoint(), best); });
+  if (p_.save_share != nullptr) p_.save_share->save(checkpoint(), best);
 }
 
-// Over all processes.
-std::uint64_t Loop::largest(std::uint64_t mine) const {
+// Over all processes, between two updates.
+std::uint64_t Loop::largest(std::uint64_t mine) {
   std::vector<std::uint64_t> all(static_cast<std::size_t>(p_.communicator.world()));
-  p_.communicator.all_gather(std::as_bytes(std::span(&mine, 1)),
-                             std::as_writable_bytes(std::span(all)));
+  keeping_state([&] {
+    p_.communicator.all_gather(std::as_bytes(std::span(&mine, 1)),
+                               std::as_writable_bytes(std::span(all)));
+  });
   return *std::max_element(all.begin(), all.end());
 }
 
@@ -347,6 +352,13 @@ bool Loop::between_updates() {
 }
 
 LoopResult Loop::run() {
+  const LoopResult result = train();
+  if (p_.saver != nullptr) keeping_state([&] { p_.saver->finish(); });
+  if (p_.save_share != nullptr) p_.save_share->finish();
+  return result;
+}
+
+LoopResult Loop::train() {
   TrainingProgress& progress = p_.learner.progress;
   if (progress.update >= plan_.updates) {
     return {Ending::kFinished, fmt::format("nothing to do: {} of {} updates are done",
@@ -379,7 +391,8 @@ LoopResult Loop::run() {
     training_s_ += seconds;
     ++trained_;
     log_interval(loader->waited_s());
-    if (p_.saver != nullptr) p_.saver->check();
+    // A rank that is lost shows here first where it was writing.
+    if (p_.saver != nullptr) keeping_state([&] { p_.saver->check(); });
     if (between_updates()) {
       return {Ending::kFinished, fmt::format("{} has not improved in {} evaluations",
                                              p_.learner.metrics.major()->first, c_.patience)};
@@ -391,7 +404,6 @@ LoopResult Loop::run() {
     if (progress.update < plan_.updates && asked != 0) {
       bar.reset();
       save(false);
-      if (p_.saver != nullptr) p_.saver->finish();
       return {Ending::kStopped,
               asked == kLate ? "max-hours has passed" : signal_name(static_cast<int>(asked)),
               asked == kLate || asked == SIGUSR1};

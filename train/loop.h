@@ -10,6 +10,7 @@
 #include "train/run_ledger.h"
 #include "train/run_log.h"
 #include "train/run_plan.h"
+#include "train/save_share.h"
 #include "train/saver.h"
 #include "train/stop_request.h"
 
@@ -33,6 +34,7 @@ struct LoopParts {
   RunLedger* ledger;  // null: none, and on every rank but the first, as the next two
   RunLog* log;
   Saver* saver;
+  SaveShare* save_share;  // of a further rank that writes together with the first; else null
   const StopRequest& stop;
   Io& io;
 };
@@ -52,8 +54,9 @@ struct LoopResult {
 
 // Every rank calls it; the first one writes. Trains from the learner's progress to the end. The
 // bits of the learner afterwards are a function of configuration, data and start alone: no clock,
-// thread, evaluation or save has a part in them. Errors: those of data, engine, ledger and saving;
-// what was saved before stays.
+// thread, evaluation or save has a part in them. When it returns, all saves are on the disk.
+// Errors: those of data, engine, ledger and saving; what was saved before stays, and the state
+// after the last whole update is saved if it can be.
 LoopResult run_loop(const LoopParts& parts);
 
 }  // namespace reprise::train

@@ -6,6 +6,7 @@
 #include "engine/device/memory.h"
 #include "engine/distributed/agree.h"
 #include "engine/distributed/connect.h"
+#include "engine/distributed/gather_crew.h"
 #include "train/beginning.h"
 #include "train/desk.h"
 #include "train/loop.h"
@@ -109,10 +110,18 @@ int run_rank(StartPoint& start, const Rank& rank, const StopRequest& stop, Io& i
     further.emplace(run, fingerprint_facts(start, facts, rank, beginning, state), nullptr);
   }
 
+  const std::unique_ptr<container::Crew> crew = engine::gather_crew(*rank.communicator);
+
   LoopResult result;
   try {
     std::optional<Saver> saver;
-    if (desk) saver.emplace(config, desk->run.directory, desk->log, rank.pool.threads());
+    std::optional<SaveShare> save_share;
+    const unsigned threads = rank.pool.threads();
+    if (desk) {
+      saver.emplace(config, desk->run.directory, desk->log, crew.get(), threads);
+    } else if (crew) {
+      save_share.emplace(config, *crew, threads);
+    }
     const LoopParts parts{config,
                           facts,
                           data,
@@ -126,10 +135,10 @@ int run_rank(StartPoint& start, const Rank& rank, const StopRequest& stop, Io& i
                           desk ? desk->ledger.get() : nullptr,
                           desk ? &desk->log : nullptr,
                           saver ? &*saver : nullptr,
+                          save_share ? &*save_share : nullptr,
                           stop,
                           io};
     engine::translate_torch_errors([&] { result = run_loop(parts); });
-    if (saver) saver->finish();
   } catch (const Error& error) {
     if (desk) desk->failed(error);
     if (further) further->finish(error.exit_code());

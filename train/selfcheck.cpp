@@ -29,7 +29,8 @@ void run_pass(const SelfcheckParts& parts, Beginning beginning, Pass& pass) {
   const CheckpointFrame frame;
   const RunPlan plan = plan_run(config, parts.facts, parts.communicator);
   run_loop({config, parts.facts, parts.data, plan, *beginning.mode, parts.device, parts.pool,
-            parts.communicator, learner, frame, nullptr, nullptr, nullptr, parts.stop, parts.io});
+            parts.communicator, learner, frame, nullptr, nullptr, nullptr, nullptr, parts.stop,
+            parts.io});
   pass.trace.stop();
   if (learner.progress.update == first) {
     fail(Code::kUsage, "--selfcheck: no update is left to run; start from an earlier checkpoint");

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <new>
+#include <string>
 #include <utility>
 
 namespace reprise::container {
@@ -30,21 +31,36 @@ void allocate(const File& file, std::uint64_t file_bytes) {
   file.truncate(file_bytes);
 }
 
+std::size_t staging_for(std::uint64_t file_bytes) {
+  return static_cast<std::size_t>(
+      std::clamp<std::uint64_t>(align_up(file_bytes, kPageBytes), kPageBytes, kStagingBytes));
+}
+
 }  // namespace
 
 DirectWriter::DirectWriter(DurableFile& file, std::uint64_t file_bytes, bool direct,
                            std::function<void(std::uint64_t)> on_bytes)
     : file_(file.file()),
-      staging_bytes_(static_cast<std::size_t>(
-          std::clamp<std::uint64_t>(align_up(file_bytes, kPageBytes), kPageBytes, kStagingBytes))),
+      target_(file.target()),
+      staging_bytes_(staging_for(file_bytes)),
       on_bytes_(std::move(on_bytes)) {
   if (file_bytes < kDirectFrom) return;
   allocate(file_, file_bytes);
-  if (!direct) return;
-  // A second descriptor: the head and tail of a file may still go through the cache.
-  const int fd = ::open(file.temporary_path().c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC);
+  if (direct) write_directly(file.temporary_path());
+}
+
+DirectWriter::DirectWriter(const File& file, std::filesystem::path target, std::uint64_t file_bytes,
+                           bool direct)
+    : file_(file), target_(std::move(target)), staging_bytes_(staging_for(file_bytes)) {
+  // The file has no name that this process could rely on, but its descriptor has one.
+  if (direct) write_directly("/proc/self/fd/" + std::to_string(file.descriptor()));
+}
+
+// A second descriptor: the head and tail of a file may still go through the cache.
+void DirectWriter::write_directly(const std::filesystem::path& opened) {
+  const int fd = ::open(opened.c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC);
   if (fd == -1) return;  // tmpfs before Linux 6.6 and others refuse: the cache does it
-  direct_file_.emplace(fd, file.target());
+  direct_file_.emplace(fd, target_);
   direct_ = true;
 }
 
@@ -81,7 +97,7 @@ void DirectWriter::write(std::uint64_t offset, Bytes page_aligned) {
     } else if (errno == EINVAL) {
       direct_ = false;  // sectors larger than a page, or a file system that only opens
     } else if (errno != EINTR) {
-      fail_errno(errno, file_.path().string());
+      fail_errno(errno, target_.string());
     }
   }
   // Repeats at most a part of a page; a full disk shows here as what it is.

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -30,6 +31,10 @@ class DirectWriter {
   // outlive the writer. `on_bytes` may be empty. Errors: kIo.
   DirectWriter(DurableFile& file, std::uint64_t file_bytes, bool direct,
                std::function<void(std::uint64_t)> on_bytes);
+  // The same on a part of a file that another process has made and allocated, with its own
+  // descriptor. `target` is for messages. Errors: none; writing tells.
+  DirectWriter(const File& file, std::filesystem::path target, std::uint64_t file_bytes,
+               bool direct);
   DirectWriter(const DirectWriter&) = delete;
   DirectWriter& operator=(const DirectWriter&) = delete;
 
@@ -46,8 +51,10 @@ class DirectWriter {
   Buffer take_buffer();
   void give_back(Buffer buffer);
   void write(std::uint64_t offset, Bytes page_aligned);
+  void write_directly(const std::filesystem::path& opened);
 
   const File& file_;
+  std::filesystem::path target_;  // for messages
   std::size_t staging_bytes_;
   std::optional<File> direct_file_;
   std::atomic<bool> direct_{false};

@@ -4,6 +4,7 @@
 
 #include "ckpt/base/file.h"
 #include "ckpt/base/sha256.h"
+#include "ckpt/container/crew.h"
 #include "ckpt/container/publish.h"
 #include "ckpt/container/verify.h"
 #include "ckpt/state/value.h"
@@ -12,6 +13,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -24,6 +26,9 @@ struct WriteOptions {
   bool direct = true;  // bypass the page cache where the file system allows it
   Publish publish = Publish::kReplace;
   std::function<void(std::uint64_t)> on_bytes = {};  // bytes just written; called from any thread
+  // Native files only: the processes that write this one together. The tensors of the others'
+  // shares are not read here.
+  std::optional<CrewWork> crew = {};
 };
 
 struct WriteReport {
@@ -39,7 +44,8 @@ struct WriteReport {
 // The same values give the same bytes. Tensors are read while being written, one
 // pass, in pieces: memory is a few MiB a thread, whatever the size.
 // Errors: kIo, kNotFound (no such directory); kUnsupported when the document is
-// nested too deep or its part that is not tensors is too large; those of Storage::read.
+// nested too deep or its part that is not tensors is too large; those of Storage::read;
+// that of another process of the crew, with its name.
 WriteReport write_hdf5(const std::filesystem::path& target, const Document& document,
                        const WriteOptions& options = {});
 

@@ -1,7 +1,5 @@
 #include "ckpt/store/async_save.h"
 
-#include "ckpt/store/staging.h"
-
 #include <pthread.h>
 #include <signal.h>
 
@@ -97,7 +95,7 @@ AsyncSaver::~AsyncSaver() {
   state_->writer.join();
 }
 
-void AsyncSaver::submit(const Checkpoint& checkpoint, Write write) {
+void AsyncSaver::submit(const Checkpoint& checkpoint, Write write, const Wanted& wanted) {
   const auto start = std::chrono::steady_clock::now();
   {
     std::unique_lock lock(state_->mutex);
@@ -106,7 +104,7 @@ void AsyncSaver::submit(const Checkpoint& checkpoint, Write write) {
   state_->waited_s += seconds_since(start);
   check();
   const auto copy_start = std::chrono::steady_clock::now();
-  Checkpoint snapshot = state_->staging.copy(checkpoint, state_->jobs);
+  Checkpoint snapshot = state_->staging.copy(checkpoint, state_->jobs, wanted);
   state_->copied_s += seconds_since(copy_start);
   {
     const std::lock_guard lock(state_->mutex);

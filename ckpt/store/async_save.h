@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ckpt/state/checkpoint.h"
+#include "ckpt/store/staging.h"
 
 #include <functional>
 #include <memory>
@@ -30,13 +31,13 @@ class AsyncSaver {
   AsyncSaver(const AsyncSaver&) = delete;
   AsyncSaver& operator=(const AsyncSaver&) = delete;
 
-  // Waits for the write in flight, copies every tensor of `checkpoint`, and returns
-  // while `write` runs with the copy. Afterwards the caller may change its tensors.
-  // Tied tensors stay tied. Cost: one memcpy of the state; the first call also
+  // Waits for the write in flight, copies every tensor of `checkpoint` that is wanted, and
+  // returns while `write` runs with the copy; it reads no other ones. Afterwards the caller may
+  // change its tensors. Tied tensors stay tied. Cost: one memcpy of the state; the first call also
   // allocates the buffer.
   // Errors: those of the previous write (this save is then not started); those of
   // reading tensors.
-  void submit(const Checkpoint& checkpoint, Write write);
+  void submit(const Checkpoint& checkpoint, Write write, const Wanted& wanted = {});
 
   // Throws what the last write threw, once; costs one atomic load when all is well.
   void check();

@@ -7,6 +7,7 @@
 #include "ckpt/container/safetensors.h"
 #include "ckpt/store/portable_value.h"
 #include "ckpt/store/references_to.h"
+#include "ckpt/store/shared_save.h"
 #include "ckpt/store/weights_file.h"
 
 #include <unistd.h>
@@ -81,13 +82,18 @@ std::uint64_t write_file(const Checkpoint& checkpoint, const Document& document,
 SaveReport save(const Checkpoint& checkpoint, const fs::path& directory,
                 const SaveOptions& options) {
   const Stopwatch clock;
+  if (options.crew != nullptr && options.pth_twin) {
+    fail(Code::kInternal, "a save with a .pth twin was to be shared");
+  }
   SaveReport report;
   const Document document = checkpoint.to_document();
   remove_abandoned(directory);
   report.path = directory / checkpoint_name(checkpoint, options.kind);
   if (options.kind == SaveKind::kRolling) preserve_if_needed(report.path);
-  const container::WriteOptions write{.jobs = options.jobs};
+  container::WriteOptions write{.jobs = options.jobs};
+  if (options.crew != nullptr) write.crew = {options.crew, occasion_of(checkpoint)};
   report.bytes = write_file(checkpoint, document, report.path, FileFormat::kHdf5, write);
+  write.crew.reset();
   if (options.pth_twin) {
     report.twin = fs::path(report.path).replace_extension(".pth");
     report.bytes += write_file(checkpoint, document, *report.twin, FileFormat::kPth, write);

@@ -18,6 +18,9 @@ struct SaveOptions {
   SaveKind kind = SaveKind::kPersistent;
   bool pth_twin = false;  // also the same name with .pth, for PyTorch
   unsigned jobs = 0;      // as parallel_for takes it
+  // The processes that write the .h5 together, of which this is the first; the others are in
+  // save_share(). Not with a twin, for which one process has to read every tensor.
+  container::Crew* crew = nullptr;
 };
 
 struct SaveReport {
@@ -35,7 +38,7 @@ struct SaveReport {
 // Tensors are read on `jobs` threads; nobody may write to their memory meanwhile.
 // Errors: kIo (disk full, no permission), kNotFound (no directory), kCorrupt when the
 // checkpoint's fields contradict each other. After an error no file of these names has
-// changed, but for an .h5 whose twin failed.
+// changed, but for an .h5 whose twin failed. That of another process of the crew, with its name.
 SaveReport save(const Checkpoint& checkpoint, const std::filesystem::path& directory,
                 const SaveOptions& options = {});
 

@@ -24,11 +24,31 @@ constexpr std::size_t kPiece = 8u << 20;
 constexpr std::size_t kSmallAlignment = 64;
 constexpr std::size_t kPage = 4096;
 
+// In the place of values that were not copied. Each has an identity of its own.
+class AbsentStorage final : public Storage {
+ public:
+  explicit AbsentStorage(std::uint64_t size_bytes) : size_bytes_(size_bytes) {}
+  std::uint64_t size_bytes() const override { return size_bytes_; }
+  void read(std::uint64_t, MutableBytes) const override {
+    fail(Code::kInternal, "a tensor that another process writes was to be read");
+  }
+
+ private:
+  std::uint64_t size_bytes_;
+};
+
 // Where the distinct tensors of a checkpoint go.
 class Plan {
  public:
-  // Offset of the copy of `tensor`; the same for the same values in the same place.
-  std::size_t place(const Tensor& tensor) {
+  explicit Plan(const Wanted& wanted) : wanted_(wanted) {}
+
+  // The copy of a tensor, which other tensors of the same values in the same place share.
+  struct Copy {
+    std::size_t offset = 0;
+    bool wanted = true;
+    std::shared_ptr<const Storage> storage = nullptr;  // once it is made
+  };
+  Copy& place(const Tensor& tensor) {
     const Bytes here = tensor.in_place();
     const void* base =
         here.empty() ? static_cast<const void*>(tensor.storage().get()) : here.data();
@@ -39,15 +59,17 @@ class Plan {
                   here.empty() ? tensor.strides() : Shape(),
                   here.empty() ? tensor.shape() : Shape(),
                   static_cast<int>(tensor.conjugated()) + 2 * static_cast<int>(tensor.negated())};
-    const auto [at, is_new] = placed_.emplace(key, 0);
-    if (is_new) {
+    const auto [at, is_new] = placed_.try_emplace(key);
+    Copy& copy = at->second;
+    if (is_new) copy.wanted = !wanted_ || wanted_(tensor);
+    if (is_new && copy.wanted) {
       const std::size_t size = tensor.size_bytes();
       size_ = align_up(size_, size >= kPage ? kPage : kSmallAlignment);
-      at->second = size_;
+      copy.offset = size_;
       size_ += size;
-      sources_.emplace_back(tensor, at->second);
+      sources_.emplace_back(tensor, copy.offset);
     }
-    return at->second;
+    return copy;
   }
 
   std::size_t size() const { return size_; }
@@ -93,7 +115,8 @@ class Plan {
  private:
   // What makes two tensors one: place, extent, and how the place is read.
   using Key = std::tuple<const void*, std::int64_t, std::uint64_t, Shape, Shape, int>;
-  std::map<Key, std::size_t> placed_;
+  const Wanted& wanted_;
+  std::map<Key, Copy> placed_;
   std::vector<std::pair<Tensor, std::size_t>> sources_;
   std::size_t size_ = 0;
 };
@@ -182,7 +205,7 @@ void StagingBuffer::reserve(std::size_t bytes) {
   capacity_ = size;
 }
 
-Checkpoint StagingBuffer::copy(const Checkpoint& checkpoint, unsigned jobs) {
+Checkpoint StagingBuffer::copy(const Checkpoint& checkpoint, unsigned jobs, const Wanted& wanted) {
   Checkpoint snapshot = checkpoint;
   snapshot.arena = std::make_shared<Arena>();
   snapshot.arena->keep_alive(checkpoint.arena);
@@ -191,7 +214,7 @@ Checkpoint StagingBuffer::copy(const Checkpoint& checkpoint, unsigned jobs) {
       &Checkpoint::model,   &Checkpoint::loss_func, &Checkpoint::ema};
   Value Checkpoint::*const trees[] = {&Checkpoint::optimizer, &Checkpoint::scheduler,
                                       &Checkpoint::scaler};
-  Plan plan;
+  Plan plan(wanted);
   TreeCopy tree_copy(plan, *snapshot.arena);
   for (const auto dict : dicts) {
     for (const auto& [name, tensor] : checkpoint.*dict) plan.place(tensor);
@@ -202,13 +225,15 @@ Checkpoint StagingBuffer::copy(const Checkpoint& checkpoint, unsigned jobs) {
   plan.copy_to(memory_.get(), jobs);
 
   // One storage a tensor, at the place of its copy: equal places are one tensor again.
-  std::map<std::size_t, std::shared_ptr<const Storage>> storages;
   const auto staged = [&](const Tensor& tensor) {
-    const std::size_t offset = plan.place(tensor);
-    auto& storage = storages[offset];
-    if (!storage)
-      storage = borrowed_storage({memory_.get() + offset, tensor.size_bytes()}, memory_);
-    return Tensor::contiguous(tensor.dtype(), tensor.shape(), storage);
+    const std::uint64_t size = tensor.size_bytes();
+    Plan::Copy& copy = plan.place(tensor);
+    if (!copy.storage && copy.wanted) {
+      copy.storage = borrowed_storage({memory_.get() + copy.offset, size}, memory_);
+    } else if (!copy.storage) {
+      copy.storage = std::make_shared<AbsentStorage>(size);
+    }
+    return Tensor::contiguous(tensor.dtype(), tensor.shape(), copy.storage);
   };
   for (const auto dict : dicts) {
     StateDict copy;

@@ -263,6 +263,110 @@ TEST_F(TrainProcesses, ARankThatDiesElsewhereIsNamedByTheOthers) {
   EXPECT_THAT(outcome.err, AllOf(HasSubstr("rank 1"), HasSubstr("--resume-from")));
 }
 
+// A state of 83 MB.
+const Arguments kSaves = words(
+    "--arch vit_tiny --image-size 16 --patch-size 8 --dropout 0.1 --batch-size 8 --shards 4 "
+    "--max-samples 32 --max-eval-samples 20 --epochs 2 --ema 0.9 --log-every 1 -q");
+
+TEST_F(TrainProcesses, WriteALargeStateTogether) {
+  for (const std::string way : {"", "--sync-save"}) {
+    const std::string one = run_of("one", kSaves + words(way));
+    EXPECT_EQ(read_file(one + "/train.log").find("written by"), std::string::npos);
+    const Left expected = left_by(one);
+    std::filesystem::remove_all(one);
+    for (const std::string processes : {"2", "4"}) {
+      SCOPED_TRACE(processes + " " + way);
+      const std::string run = run_of("other", kSaves + words(way + " --nproc " + processes));
+      EXPECT_THAT(read_file(run + "/train.log"), HasSubstr("written by " + processes));
+      expect_equal(run, expected);
+      std::filesystem::remove_all(run);
+    }
+  }
+}
+
+TEST_F(TrainProcesses, WriteTheBestAndTheRollingFileTogether) {
+  const Arguments what = kSaves + words("--save-best-only");
+  const std::string one = run_of("one", what);
+  const std::string two = run_of("two", what + words("--nproc 2"));
+  const std::string rolling = "/checkpoints/checkpoint_supervised_vit_tiny_linear.h5";
+  EXPECT_EQ(checkpoint_digest(two + rolling), checkpoint_digest(one + rolling));
+  EXPECT_EQ(checkpoints(two).size(), checkpoints(one).size());
+  EXPECT_EQ(checkpoint_digest(last_checkpoint(two)), checkpoint_digest(last_checkpoint(one)));
+  const std::string log = read_file(two + "/train.log");
+  EXPECT_THAT(log, HasSubstr("linear.h5 ("));
+  EXPECT_THAT(log, HasSubstr("written by 2 processes"));
+}
+
+TEST_F(TrainProcesses, ASmallStateIsWrittenByOne) {
+  const std::string run =
+      run_of("small", words("--mode head --max-samples 16 --batch-size 8 --shards 2 "
+                            "--data builtin:digits --max-eval-samples 8 --epochs 1 --nproc 2 -q "
+                            "--backbone") +
+                          Arguments{teacher()});
+  const std::string log = read_file(run + "/train.log");
+  EXPECT_THAT(log, HasSubstr("saved checkpoints/"));
+  EXPECT_EQ(log.find("written by"), std::string::npos);
+}
+
+// Unfinished files of a run.
+std::size_t temporary_files(const std::string& run) {
+  std::size_t count = 0;
+  std::error_code gone;
+  for (const auto& entry : std::filesystem::directory_iterator(run + "/checkpoints", gone)) {
+    if (entry.path().filename().string().find(".tmp-") != std::string::npos) ++count;
+  }
+  return count;
+}
+
+// Stops `rank` in the middle of writing its part of a file.
+bool stop_while_writing(const Process& process, const std::string& run, pid_t rank) {
+  for (int attempt = 0; attempt < 200 && !has_ended(process); ++attempt) {
+    while (temporary_files(run) == 0 && !has_ended(process)) std::this_thread::yield();
+    kill(rank, SIGSTOP);
+    // Who waits for it keeps the file open.
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+    if (temporary_files(run) > 0) return true;
+    kill(rank, SIGCONT);
+  }
+  return false;
+}
+
+TEST_F(TrainProcesses, ARankThatIsKilledWhileItWritesLeavesNoHalfFileAndTheNewestState) {
+  const Arguments what = kSaves + words("--epochs 100000 --no-validate --save-every-updates 2");
+  const std::string run = scratch_ / "killed";
+  const Process process =
+      start_train(scratch_, what + words("--nproc 2 --jobs 1 --work-dir " + run));
+  ASSERT_TRUE(wait_for_update(process, run, 2));
+  const std::vector<pid_t> ranks = children_of(process.pid);
+  ASSERT_EQ(ranks.size(), 2U);
+  ASSERT_TRUE(stop_while_writing(process, run, ranks[1]));
+  const std::vector<std::filesystem::path> before = checkpoints(run);
+  kill(ranks[1], SIGKILL);
+  const auto killed = std::chrono::steady_clock::now();
+  const Outcome outcome = finish(process);
+  EXPECT_LT(std::chrono::steady_clock::now() - killed, std::chrono::seconds(15));
+  EXPECT_NE(outcome.code, 0);
+  EXPECT_EQ(temporary_files(run), 0U);
+  const std::string log = read_file(run + "/train.log");
+  EXPECT_THAT(log, HasSubstr("the processes that write it together lost one: rank 1 has ended"));
+  EXPECT_THAT(log, HasSubstr("is saved, from which --resume-from goes on"));
+  // What was there is there, and the state of when it happened.
+  for (const std::filesystem::path& file : before) EXPECT_NE(checkpoint_digest(file), "");
+  EXPECT_EQ(checkpoints(run).size(), before.size() + 1);
+
+  std::uint64_t update = 0;
+  const std::string tsv = read_file(run + "/train.tsv");
+  for (std::size_t at = 0; (at = tsv.find('\n', at)) != std::string::npos; ++at) ++update;
+  const std::string upto = std::to_string(update + 3);
+  const Outcome resumed =
+      train(scratch_, words("-q --save-every-updates 0 --max-updates " + upto + " --resume-from") +
+                          Arguments{run});
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_EQ(
+      ledger_digest(run),
+      ledger_digest(run_of("whole", what + words("--save-every-updates 0 --max-updates " + upto))));
+}
+
 TEST_F(TrainProcesses, AWorldThatDoesNotDivideTheShardsIsRefusedOnce) {
   const Outcome outcome = train(scratch_, kViT + words("--nproc 3 --work-dir none"));
   EXPECT_EQ(outcome.code, 2);

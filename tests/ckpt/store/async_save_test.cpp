@@ -146,6 +146,21 @@ TEST(Staging, TiedTensorsAreCopiedOnce) {
   EXPECT_LT(buffer.capacity_bytes(), 2 * weights.values->size() * sizeof(float));
 }
 
+TEST(Staging, WhatIsNotWantedTakesNoMemoryAndStaysTied) {
+  const Weights weights;
+  StagingBuffer buffer;
+  const Checkpoint original = weights.checkpoint(1);
+  const void* live = original.model.find("live")->in_place().data();
+  const Checkpoint copy = buffer.copy(
+      original, 1, [&](const Tensor& tensor) { return tensor.in_place().data() != live; });
+  EXPECT_LT(buffer.capacity_bytes(), weights.values->size() * sizeof(float));
+  const Tensor& absent = *copy.model.find("live");
+  EXPECT_EQ(absent.shape(), original.model.find("live")->shape());
+  EXPECT_EQ(absent.storage(), copy.model.find("tied")->storage());
+  EXPECT_THROW(static_cast<void>(absent.digest()), Error);
+  EXPECT_EQ(copy.model.find("transposed")->digest(), original.model.find("transposed")->digest());
+}
+
 TEST(Staging, BufferIsReused) {
   const Weights weights;
   StagingBuffer buffer;
