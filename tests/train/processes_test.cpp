@@ -266,7 +266,7 @@ TEST_F(TrainProcesses, ARankThatDiesElsewhereIsNamedByTheOthers) {
 // A state of 83 MB.
 const Arguments kSaves = words(
     "--arch vit_tiny --image-size 16 --patch-size 8 --dropout 0.1 --batch-size 8 --shards 4 "
-    "--max-samples 32 --max-eval-samples 20 --epochs 2 --ema 0.9 --log-every 1 -q");
+    "--max-samples 16 --max-eval-samples 20 --epochs 2 --ema 0.9 --log-every 1 -q");
 
 TEST_F(TrainProcesses, WriteALargeStateTogether) {
   for (const std::string way : {"", "--sync-save"}) {
@@ -275,6 +275,7 @@ TEST_F(TrainProcesses, WriteALargeStateTogether) {
     const Left expected = left_by(one);
     std::filesystem::remove_all(one);
     for (const std::string processes : {"2", "4"}) {
+      if (!way.empty() && processes == "4") continue;
       SCOPED_TRACE(processes + " " + way);
       const std::string run = run_of("other", kSaves + words(way + " --nproc " + processes));
       EXPECT_THAT(read_file(run + "/train.log"), HasSubstr("written by " + processes));
