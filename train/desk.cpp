@@ -147,10 +147,16 @@ Desk::Desk(const StartPoint& start, const experiment::DataFacts& facts,
   }
 }
 
-void Desk::failed(const Error& error) {
+void Desk::failed(const std::exception& error) {
   log.error(error.what());
   log.end(false);
-  fingerprint->finish(error.exit_code());
+  const auto* known = dynamic_cast<const Error*>(&error);
+  fingerprint->finish(known != nullptr ? known->exit_code() : static_cast<int>(Code::kInternal));
+  try {
+    run.lock.finish(store::RunState::kFailed, error.what());
+  } catch (const Error&) {
+    // The disk may be what failed: then the run counts as interrupted.
+  }
 }
 
 void Desk::ended(const TrainingProgress& progress, const LoopResult& result, int exit_code) {

@@ -11,6 +11,7 @@
 #include "train/run_log.h"
 #include "train/start.h"
 
+#include <exception>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -29,7 +30,7 @@ struct Desk {
        const std::string& state, Io& io);
 
   // The last lines of a run that ended with an error, and of one that did not.
-  void failed(const Error& error);
+  void failed(const std::exception& error);
   void ended(const TrainingProgress& progress, const LoopResult& result, int exit_code);
 
   OpenedRun run;

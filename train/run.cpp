@@ -139,9 +139,12 @@ int run_rank(StartPoint& start, const Rank& rank, const StopRequest& stop, Io& i
                           stop,
                           io};
     engine::translate_torch_errors([&] { result = run_loop(parts); });
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {
     if (desk) desk->failed(error);
-    if (further) further->finish(error.exit_code());
+    const auto* known = dynamic_cast<const Error*>(&error);
+    if (further) {
+      further->finish(known != nullptr ? known->exit_code() : static_cast<int>(Code::kInternal));
+    }
     throw;
   }
   const int code = result.ending == Ending::kStopped ? static_cast<int>(Code::kStopped) : 0;

@@ -58,12 +58,22 @@ Json to_json(const RunRow& row) {
   return {{"path", row.path.native()},
           {"run", row.info.run.is_nil() ? Json(nullptr) : Json(row.info.run.text())},
           {"state", to_string(row.info.state)},
+          {"reason", row.info.reason.empty() ? Json(nullptr) : Json(row.info.reason)},
           {"started", row.info.started.empty() ? Json(nullptr) : Json(row.info.started)},
           {"epochs", row.last ? Json(row.last->epoch) : Json(nullptr)},
           {"checkpoints", row.checkpoints},
           {"best", std::move(best)},
           {"last", std::move(last)},
           {"bytes", row.bytes}};
+}
+
+// The star marks a run that is still being written.
+std::string state_text(const store::RunInfo& info) {
+  constexpr std::size_t kReasonShown = 60;
+  std::string text(to_string(info.state));
+  if (info.state == store::RunState::kRunning) text += " *";
+  if (!info.reason.empty()) text += ": " + printable(info.reason, kReasonShown);
+  return text;
 }
 
 int run(const RunsOptions& options, Io& io) {
@@ -98,10 +108,7 @@ int run(const RunsOptions& options, Io& io) {
                {"last"},
                {"size", Align::kRight}});
   for (const RunRow& row : rows) {
-    // The star marks a run that is still being written.
-    const bool running = row.info.state == store::RunState::kRunning;
-    table.add({printable(row.path.native(), 100),
-               fmt::format("{}{}", to_string(row.info.state), running ? " *" : ""),
+    table.add({printable(row.path.native(), 100), state_text(row.info),
                row.last ? std::to_string(row.last->epoch) : "-", std::to_string(row.checkpoints),
                row.best ? fmt::format("{} {:.6g} ep{}", printable(row.best->metric, 30),
                                       row.best->value, row.best->entry.epoch)
@@ -119,7 +126,9 @@ void add_runs(CommandLine& app) {
   auto options = std::make_shared<RunsOptions>();
   Command& command = app.command("runs", "List runs: epochs, best, last, size, state");
   command.about(
-      "A run that is being written is marked with a star; one whose process died is interrupted.");
+      "A run that is being written is marked with a star; one whose process died is interrupted; "
+      "one "
+      "that failed says why, in full with --json.");
   command.positional("ROOT", options->root, "where to look; the current folder otherwise")
       .optional();
   command.option("--depth", options->depth, "levels below ROOT to look into; 3 otherwise");

@@ -24,13 +24,17 @@ constexpr std::string_view kLockName = ".lock";
 constexpr std::string_view kCheckpointsName = "checkpoints";
 
 // DO NOT CHANGE: these names are in files.
-constexpr std::array<std::pair<RunState, std::string_view>, 5> kStates = {{
+constexpr std::array<std::pair<RunState, std::string_view>, 6> kStates = {{
     {RunState::kUnknown, "unknown"},
     {RunState::kRunning, "running"},
     {RunState::kFinished, "finished"},
     {RunState::kStopped, "stopped"},
     {RunState::kInterrupted, "interrupted"},
+    {RunState::kFailed, "failed"},
 }};
+
+// Bytes of the text of an error that a run keeps.
+constexpr std::size_t kReasonLimit = 1000;
 
 std::string now_utc() {
   const std::time_t now = std::time(nullptr);
@@ -56,9 +60,10 @@ std::string host_name() {
 }
 
 void write_info(const fs::path& run, const RunInfo& info) {
-  const Json json = {{"run", info.run.text()},  {"state", to_string(info.state)},
-                     {"host", info.host},       {"pid", info.pid},
-                     {"started", info.started}, {"updated", info.updated}};
+  Json json = {{"run", info.run.text()},  {"state", to_string(info.state)},
+               {"host", info.host},       {"pid", info.pid},
+               {"started", info.started}, {"updated", info.updated}};
+  if (!info.reason.empty()) json["reason"] = info.reason;
   write_text(run / kInfoName, dump_json(json, 2) + "\n");
 }
 
@@ -80,6 +85,9 @@ RunInfo read_info(const fs::path& run) {
     info.pid = json.value("pid", std::int64_t{0});
     info.started = require_string(json, "started", kInfoName);
     info.updated = require_string(json, "updated", kInfoName);
+    if (json.contains("reason")) {
+      info.reason = printable(require_string(json, "reason", kInfoName), kReasonLimit);
+    }
   } catch (const Error& error) {
     throw error.at(path.native());
   } catch (const Json::exception&) {
@@ -157,9 +165,10 @@ RunLock::RunLock(RunLock&&) noexcept = default;
 RunLock& RunLock::operator=(RunLock&&) noexcept = default;
 RunLock::~RunLock() = default;
 
-void RunLock::finish(RunState state) {
+void RunLock::finish(RunState state, std::string_view reason) {
   if (!state_) return;
   state_->info.state = state;
+  state_->info.reason = printable(reason.substr(0, reason.find('\n')), kReasonLimit);
   state_->info.updated = now_utc();
   write_info(state_->run, state_->info);
   state_.reset();
@@ -293,6 +302,7 @@ RunLock RunDirectory::lock() const {
     info.started = now_utc();
   }
   info.state = RunState::kRunning;
+  info.reason.clear();
   info.host = host_name();
   info.pid = getpid();
   info.updated = now_utc();

@@ -27,6 +27,7 @@ enum class RunState : std::uint8_t {
   kFinished,     // ended by itself
   kStopped,      // ended by a signal, after saving
   kInterrupted,  // died: its process is gone, and it never said goodbye
+  kFailed,       // ended by an error that it reported
 };
 std::string_view to_string(RunState state);
 
@@ -38,6 +39,7 @@ struct RunInfo {
   std::int64_t pid = 0;
   std::string started;  // ISO 8601, UTC; of the first start
   std::string updated;  // of the last change of state
+  std::string reason;   // of kFailed: the error, one line that is fit to print
 };
 
 // Held by the process that trains in a run directory: one at a time. Destroyed
@@ -48,9 +50,9 @@ class RunLock {
   RunLock(RunLock&&) noexcept;
   RunLock& operator=(RunLock&&) noexcept;
 
-  // Records how the run ended (kFinished or kStopped), durably, and lets go.
-  // Errors: kIo.
-  void finish(RunState state);
+  // Records how the run ended (kFinished, kStopped, or kFailed with the reason), durably, and lets
+  // go. Errors: kIo.
+  void finish(RunState state, std::string_view reason = {});
 
  private:
   friend class RunDirectory;

@@ -46,9 +46,11 @@ std::string best_of(const RunRecord& run) {
 }
 
 std::string state_of(const RunRecord& run) {
-  const bool died = run.info.state == store::RunState::kInterrupted;
-  return fmt::format("<span class=\"{}\">{}</span>", died ? "bad" : "",
-                     html(store::to_string(run.info.state)));
+  const bool died =
+      run.info.state == store::RunState::kInterrupted || run.info.state == store::RunState::kFailed;
+  const std::string reason = run.info.reason.empty() ? "" : ": " + run.info.reason;
+  return fmt::format("<span class=\"{}\">{}{}</span>", died ? "bad" : "",
+                     html(store::to_string(run.info.state)), html(reason));
 }
 
 std::string or_dash(std::string_view text) { return text.empty() ? "-" : html(text); }

@@ -259,8 +259,12 @@ TEST_F(Refusals, DivergingLossStopsBeforeTheFirstBadUpdate) {
       train(*scratch_, kTiny + Arguments{"--epochs", "4", "--max-loss", "1e-9", "--work-dir", run});
   EXPECT_EQ(outcome.code, 1) << outcome.err;
   EXPECT_THAT(outcome.err, HasSubstr("three updates in a row"));
+  const std::string record = read_file(fs::path(run) / "run.json");
+  EXPECT_THAT(record, HasSubstr("\"state\": \"failed\""));
+  EXPECT_THAT(record, HasSubstr("\"reason\": \"three updates in a row with a loss of"));
   const Outcome resumed = train(*scratch_, {"--resume-from", run, "--max-loss", "0", "-q"});
   EXPECT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_THAT(read_file(fs::path(run) / "run.json"), HasSubstr("\"state\": \"finished\""));
   // The state that was saved is the one before the first bad update: nothing is missing.
   const std::string whole = *scratch_ / "whole";
   ASSERT_EQ(train(*scratch_, kTiny + Arguments{"--epochs", "4", "--work-dir", whole}).code, 0);

@@ -46,6 +46,16 @@ TEST_F(Runs, OneRowForEachRun) {
   EXPECT_EQ(run({"runs", "none"}).code, 10);
 }
 
+TEST_F(Runs, AFailedRunSaysWhy) {
+  store::RunLock lock = run_.lock();
+  lock.finish(store::RunState::kFailed,
+              "update 7 has a loss of nan and a gradient norm of nan, and is not made");
+  EXPECT_THAT(run({"runs", "runs"}).out, HasSubstr("failed: update 7 has a loss of nan and"));
+  const Json json = parse_json(run({"runs", "runs", "--json"}).out);
+  EXPECT_EQ(json["runs"][0]["state"], "failed");
+  EXPECT_THAT(json["runs"][0]["reason"].get<std::string>(), HasSubstr("and is not made"));
+}
+
 TEST_F(Runs, CleanDryRunChangesNothing) {
   const Outcome outcome =
       run({"clean", "runs/road/1", "--keep-best", "--keep-last", "1", "--dry-run", "--json"});

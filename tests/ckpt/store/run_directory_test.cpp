@@ -76,6 +76,20 @@ TEST(RunDirectory, StateFollowsTheLock) {
   EXPECT_EQ(run.info().run, uuid);
 }
 
+TEST(RunDirectory, AFailedRunSaysWhyUntilItGoesOn) {
+  const sample::Scratch root;
+  const RunDirectory run = RunDirectory::create(root / "a");
+  RunLock failed = run.lock();
+  failed.finish(RunState::kFailed, "update 7: disk \x01 full\nand more");
+  EXPECT_EQ(run.info().state, RunState::kFailed);
+  EXPECT_EQ(run.info().reason, "update 7: disk \\x01 full");
+  RunLock again = run.lock();
+  EXPECT_EQ(run.info().state, RunState::kRunning);
+  EXPECT_EQ(run.info().reason, "");
+  again.finish(RunState::kFinished);
+  EXPECT_EQ(run.info().reason, "");
+}
+
 TEST(RunDirectory, KilledProcessLeavesAnInterruptedRun) {
   const sample::Scratch root;
   const RunDirectory run = RunDirectory::create(root / "a");
