@@ -17,7 +17,7 @@ void check(const OptimizerOptions& o) {
   check(o.dampening >= 0 && o.dampening <= 1, "dampening", o.dampening, "from 0 to 1");
   check(o.beta1 >= 0 && o.beta1 < 1, "beta1", o.beta1, kPart);
   check(o.beta2 >= 0 && o.beta2 < 1, "beta2", o.beta2, kPart);
-  check(o.eps > 0, "eps", o.eps, "above 0");
+  check(o.eps >= 0, "eps", o.eps, "at least 0");
   check(o.trust_coefficient > 0, "the trust coefficient", o.trust_coefficient, "above 0");
   if (o.nesterov && (o.momentum == 0 || o.dampening != 0)) {
     fail(Code::kUsage, "Nesterov's update needs a momentum and no dampening");

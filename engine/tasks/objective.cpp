@@ -64,6 +64,11 @@ Objective::Objective(const ObjectiveOptions& options) : options_(options) {
     fail(Code::kUsage, "label smoothing is {}; it has to be at least 0 and below 1",
          options_.label_smoothing);
   }
+  if (!classes && options_.label_smoothing > 0) {
+    fail(Code::kUsage,
+         "label smoothing is for classes, and what is to be learnt here are numbers; leave "
+         "--label-smoothing out");
+  }
   if (!(options_.huber_delta > 0)) {
     fail(Code::kUsage, "the delta of the Huber loss is {}; it has to be above 0",
          options_.huber_delta);

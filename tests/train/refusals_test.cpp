@@ -92,6 +92,21 @@ TEST_F(Refusals, ScalesAndFactorsThatMeanNothing) {
   EXPECT_FALSE(fs::exists(*scratch_ / "none"));
 }
 
+TEST_F(Refusals, LabelSmoothingOfNumbers) {
+  const std::string run = *scratch_ / "smooth";
+  expect(kTiny + Arguments{"--label-smoothing", "0.1", "--work-dir", run}, 2,
+         "label smoothing is for classes");
+  EXPECT_FALSE(fs::exists(run));
+}
+
+// What PyTorch takes is taken.
+TEST_F(Refusals, EpsMayBeZeroAndNotLess) {
+  expect(kTiny + Arguments{"--eps", "-1", "--work-dir", *scratch_ / "none"}, 2, "expected 0 to 1");
+  const Outcome zero = train(*scratch_, kTiny + Arguments{"--eps", "0", "--max-updates", "1",
+                                                          "--work-dir", *scratch_ / "zero"});
+  EXPECT_EQ(zero.code, 0) << zero.err;
+}
+
 TEST_F(Refusals, AMajorMetricThatIsNeverMeasured) {
   const std::string run = *scratch_ / "major";
   const auto refused = [&](const std::string& metric, const std::string& names) {
@@ -301,6 +316,7 @@ TEST_F(Refusals, EvaluationsThatContradictThemselves) {
   for (const auto& [more, text] :
        {std::pair(Arguments{"--all", "--epochs", "1"}, "give one of them"),
         std::pair(Arguments{"--batch-size", "0"}, "at least 1"),
+        std::pair(Arguments{"--workers", "1025"}, "at most 1024"),
         std::pair(Arguments{"--protocol", "network", "--neighbours", "3"}, "--protocol knn")}) {
     const Outcome outcome = eval(*scratch_, Arguments{run_} + more);
     EXPECT_EQ(outcome.code, 2) << outcome.err;
