@@ -203,7 +203,7 @@ RetentionPlan plan_retention(const RunDirectory& run, const RetentionPolicy& pol
 }
 
 RetentionKeeper::RetentionKeeper(RunDirectory run, RetentionPolicy policy)
-    : run_(std::move(run)), policy_(std::move(policy)), outside_(needs_around(run_)) {}
+    : run_(std::move(run)), policy_(policy), outside_(needs_around(run_)) {}
 
 RetentionPlan RetentionKeeper::apply() const {
   RetentionPlan plan = make_plan(run_, policy_, outside_);

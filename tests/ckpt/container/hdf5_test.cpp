@@ -9,7 +9,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <mutex>
 #include <set>
+#include <string>
 
 namespace reprise::container {
 namespace {
@@ -41,6 +44,40 @@ TEST(Hdf5, EverythingComesBack) {
     expect_same(document, Hdf5Reader::open(folder / "a.h5").document(verify));
   }
   expect_whole(folder / "a.h5");
+}
+
+// The bar of `ckpt verify --deep` is for twice the file: our pass and libhdf5's.
+TEST(Hdf5, DeepVerificationTellsOfBothPassesWhileTheyGo) {
+  const ScratchFolder folder;
+  Document document;
+  Arena& arena = *document.arena;
+  const Value model = arena.dict(DictClass::kOrderedDict);
+  const Value large = arena.tensor(patterned(DType::kFloat32, {6, 1024, 1024}, 1));
+  model.as_dict().append(arena, "large", large);
+  for (int i = 0; i < 50; ++i) model.as_dict().append(arena, "tied" + std::to_string(i), large);
+  model.as_dict().append(arena, "small", arena.tensor(patterned(DType::kFloat32, {3}, 2)));
+  document.root = arena.dict();
+  document.root.as_dict().append(arena, "model", model);
+  write_hdf5(folder / "a.h5", document);
+  const std::uint64_t file_bytes = std::filesystem::file_size(folder / "a.h5");
+
+  std::mutex mutex;
+  std::uint64_t told = 0, pieces = 0, largest = 0;
+  const auto on_bytes = [&](std::uint64_t bytes) {
+    const std::lock_guard lock(mutex);
+    told += bytes;
+    largest = std::max(largest, bytes);
+    ++pieces;
+  };
+  for (const bool deep : {false, true}) {
+    told = pieces = largest = 0;
+    EXPECT_TRUE(verify(folder / "a.h5", {.jobs = 2, .deep = deep, .on_bytes = on_bytes}).ok());
+    const std::uint64_t expected = deep ? 2 * file_bytes : file_bytes;
+    EXPECT_LE(told, expected);
+    EXPECT_GT(told, expected - expected / 50);
+    EXPECT_GT(pieces, deep ? 6u : 1u);
+    EXPECT_LE(largest, 16u << 20);
+  }
 }
 
 TEST(Hdf5, TheTableNamesWhatThereIs) {
