@@ -60,7 +60,7 @@ std::string plain_text(Value v) {
     case Kind::kTensor: {
       const TensorNode& node = v.as_tensor();
       return fmt::format("{} {} [{}]{}", node.parameter ? "parameter" : "tensor", name(node.dtype),
-                         fmt::join(node.shape, ", "),
+                         fmt::join(node.shape(), ", "),
                          node.layout == TensorLayout::kStrided ? "" : ", not strided");
     }
     case Kind::kRecord:

@@ -288,7 +288,7 @@ class Writer {
   void tensor(std::string head, Value v) {
     const TensorNode& node = v.as_tensor();
     head += "\"tensor\":{\"dtype\":\"" + std::string(name(node.dtype)) +
-            "\",\"shape\":" + shape_text(node.shape);
+            "\",\"shape\":" + shape_text(node.shape());
     std::vector<Step> steps;
     const auto part = [&](std::string_view field, Value child) {
       steps.push_back(text_step(",\"" + std::string(field) + "\":"));
@@ -301,9 +301,9 @@ class Writer {
         break;
       case TensorLayout::kSparseCoo:
         head += std::string(",\"layout\":\"sparse_coo\",\"coalesced\":") +
-                (node.coalesced ? "true" : "false");
-        part("indices", node.indices);
-        part("values", node.values);
+                (node.other->coalesced ? "true" : "false");
+        part("indices", node.other->indices);
+        part("values", node.other->values);
         break;
       default: {
         constexpr std::string_view kNames[] = {"sparse_csr", "sparse_csc", "sparse_bsr",
@@ -311,9 +311,9 @@ class Writer {
         const auto index = static_cast<std::size_t>(node.layout) -
                            static_cast<std::size_t>(TensorLayout::kSparseCsr);
         head += ",\"layout\":\"" + std::string(kNames[index]) + "\"";
-        part("compressed", node.indices);
-        part("plain", node.plain_indices);
-        part("values", node.values);
+        part("compressed", node.other->indices);
+        part("plain", node.other->plain_indices);
+        part("values", node.other->values);
       }
     }
     if (node.quantizer && !node.quantizer->per_channel) {

@@ -204,6 +204,7 @@ class Decoder {
 
   Value tensor(const Json& json, const Json& body) {
     TensorNode node;
+    std::shared_ptr<OtherLayout> other;
     if (body.is_null()) {
       const Json* layout = member(json, "layout");
       const auto index =
@@ -216,19 +217,20 @@ class Decoder {
       node.dtype = *known;
       const Json* shape = member(json, "shape");
       if (shape == nullptr) wrong("a tensor without a shape");
+      other = std::make_shared<OtherLayout>();
       for (const Json& extent : array(*shape, "shape")) {
         if (!extent.is_number_unsigned()) wrong("a shape that is not made of extents");
-        node.shape.push_back(unsigned_integer(extent.get<std::uint64_t>()).as_int());
+        other->shape.push_back(unsigned_integer(extent.get<std::uint64_t>()).as_int());
       }
-      count_elements(node.shape);
-      node.coalesced = flag(json, "coalesced");
+      count_elements(other->shape);
+      other->coalesced = flag(json, "coalesced");
+      node.other = other;
     } else {
       if (!body.is_number_unsigned() || body.get<std::uint64_t>() >= tensors_.size()) {
         wrong(fmt::format("a tensor that is not one of the {} in the table", tensors_.size()));
       }
       node.tensor = tensors_[body.get<std::uint64_t>()];
       node.dtype = node.tensor.dtype();
-      node.shape = node.tensor.shape();
     }
     node.parameter = flag(json, "parameter");
     node.requires_grad = flag(json, "requires_grad");
@@ -237,12 +239,14 @@ class Decoder {
     }
     const Value made = remember(json, arena_.tensor_node(std::move(node)));
     TensorNode& placed = made.as_tensor();
-    placed.indices = optional_value(json, "indices");
-    placed.plain_indices = optional_value(json, "plain_indices");
-    placed.values = optional_value(json, "values");
+    if (other) {
+      other->indices = optional_value(json, "indices");
+      other->plain_indices = optional_value(json, "plain_indices");
+      other->values = optional_value(json, "values");
+    }
     placed.attributes = optional_value(json, "state");
     if (const Json* quantizer = member(json, "quantizer"))
-      placed.quantizer = read_quantizer(*quantizer);
+      placed.quantizer = std::make_shared<Quantizer>(read_quantizer(*quantizer));
     return made;
   }
 

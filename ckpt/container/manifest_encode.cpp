@@ -176,9 +176,11 @@ class Encoder {
         visit(tensor->quantizer->scales);
         visit(tensor->quantizer->zero_points);
       }
-      visit(tensor->indices);
-      visit(tensor->plain_indices);
-      visit(tensor->values);
+      if (tensor->other) {
+        visit(tensor->other->indices);
+        visit(tensor->other->plain_indices);
+        visit(tensor->other->values);
+      }
     } else if (v.kind() == Kind::kRecord) {
       for (const Value field : v.as_record().fields) visit(field);
     } else if (const OpaqueNode* opaque = v.if_opaque()) {
@@ -393,11 +395,11 @@ class Encoder {
     } else {
       put(fmt::format(R"(null,"layout":"{}","dtype":"{}","shape":[{}])",
                       word(kLayoutWords, node.layout), name(node.dtype),
-                      fmt::join(node.shape, ",")));
-      if (node.coalesced) put(R"(,"coalesced":true)");
-      member("indices", node.indices, companion(path, "indices"));
-      member("plain_indices", node.plain_indices, companion(path, "plain_indices"));
-      member("values", node.values, companion(path, "values"));
+                      fmt::join(node.shape(), ",")));
+      if (node.other->coalesced) put(R"(,"coalesced":true)");
+      member("indices", node.other->indices, companion(path, "indices"));
+      member("plain_indices", node.other->plain_indices, companion(path, "plain_indices"));
+      member("values", node.other->values, companion(path, "values"));
     }
     if (node.parameter) put(R"(,"parameter":true)");
     if (node.requires_grad) put(R"(,"requires_grad":true)");

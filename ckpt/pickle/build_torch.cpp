@@ -67,8 +67,8 @@ class TensorMaker {
       fail(Code::kUnsupported, "a tensor of {}, which packs several values in a byte",
            name(node.dtype));
     }
-    node.tensor = Tensor::make(node.dtype, *shape, std::move(*strides), *offset, all.storage());
-    node.shape = std::move(*shape);
+    node.tensor =
+        Tensor::make(node.dtype, std::move(*shape), std::move(*strides), *offset, all.storage());
     charge(node.tensor.size_bytes());
     return node;
   }
@@ -166,13 +166,15 @@ std::optional<TensorNode> sparse(Args args) {
   auto shape = numbers_of(parts[tensors]);
   if (!shape) return std::nullopt;
   count_elements(*shape);
-  node.shape = std::move(*shape);
-  node.indices = parts[0];
-  if (tensors == 3) node.plain_indices = parts[1];
-  node.values = parts[tensors - 1];
-  node.dtype = node.values.as_tensor().dtype;
+  OtherLayout other;
+  other.shape = std::move(*shape);
+  other.indices = parts[0];
+  if (tensors == 3) other.plain_indices = parts[1];
+  other.values = parts[tensors - 1];
   // Files older than PyTorch 2.0 do not say whether indices are sorted and unique.
-  node.coalesced = tensors == 2 && parts.size() > 3 && truth(parts[3]);
+  other.coalesced = tensors == 2 && parts.size() > 3 && truth(parts[3]);
+  node.dtype = other.values.as_tensor().dtype;
+  node.other = std::make_shared<OtherLayout>(std::move(other));
   return node;
 }
 
@@ -186,7 +188,7 @@ std::optional<TensorNode> meta(Args args) {
   TensorNode node;
   node.layout = TensorLayout::kMeta;
   node.dtype = *dtype;
-  node.shape = std::move(*shape);
+  node.other = std::make_shared<OtherLayout>(OtherLayout{std::move(*shape), false, {}, {}, {}});
   node.requires_grad = truth(args[3]);
   return node;
 }
@@ -255,8 +257,11 @@ std::optional<Value> build_torch(Arena& arena, Known known, Args args, std::uint
     case Known::kRebuildQTensor:
       if (args.size() < 6) return std::nullopt;
       node = maker.strided(args, std::nullopt);
-      if (node) node->quantizer = quantizer_of(args[4]);
-      if (node && !node->quantizer) return std::nullopt;
+      if (const auto quantizer = quantizer_of(args[4]); node && quantizer) {
+        node->quantizer = std::make_shared<Quantizer>(*quantizer);
+      } else if (node) {
+        return std::nullopt;
+      }
       if (node) node->requires_grad = truth(args[5]);
       break;
     case Known::kRebuildParameter:

@@ -1,8 +1,7 @@
 #include "ckpt/pickle/keys.h"
 
 #include "ckpt/base/error.h"
-
-#include <sys/random.h>
+#include "ckpt/base/keyed_hash.h"
 
 #include <bit>
 
@@ -10,44 +9,17 @@ namespace reprise::pickle {
 
 namespace {
 
-__extension__ using Wide = unsigned __int128;
-
 constexpr std::size_t kLinearSearch = 16;  // entries up to which comparing all is cheapest
 constexpr std::size_t kKeptTable = 128;    // entries from which a table outlives its batch
 constexpr int kDeepestTuple = 100;
 constexpr std::uint32_t kFree = 0;  // slots hold an entry's index + 1
-
-std::uint64_t fold(std::uint64_t a, std::uint64_t b) {
-  const Wide product = Wide{a} * b;
-  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
-}
-
-std::uint64_t hash_text(Bytes text, std::uint64_t seed) {
-  std::uint64_t state = fold(seed ^ text.size(), 0x9E3779B97F4A7C15u);
-  std::size_t i = 0;
-  for (; i + 8 <= text.size(); i += 8) {
-    state = fold(state ^ load_little<std::uint64_t>(text.data() + i), seed | 1);
-  }
-  std::uint64_t rest = 0;
-  if (i < text.size()) std::memcpy(&rest, text.data() + i, text.size() - i);
-  return fold(state ^ rest, 0xD6E8FEB86659FD93u);
-}
-
-std::uint64_t random_seed() {
-  std::uint64_t seed = 0;
-  // Unseeded hashing would still be correct, only open to files made to collide.
-  if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != sizeof seed) {
-    seed = reinterpret_cast<std::uintptr_t>(&seed) * 0x9E3779B97F4A7C15u;
-  }
-  return seed;
-}
 
 Value key_of(const DictEntry& entry) { return entry.key; }
 Value key_of(const Value& item) { return item; }
 
 }  // namespace
 
-KeyTables::KeyTables(std::uint64_t work) : work_(work), seed_(random_seed()) {}
+KeyTables::KeyTables(std::uint64_t work) : work_(work), seed_(random_hash_key()) {}
 KeyTables::~KeyTables() = default;
 
 void KeyTables::spend(std::uint64_t amount) {
@@ -93,13 +65,13 @@ std::uint64_t KeyTables::hash(Value key, int depth) {
     case Kind::kString: {
       const std::string_view text = key.as_string();
       spend(text.size() / 64);
-      return hash_text(as_bytes(text), seed_);
+      return keyed_hash(as_bytes(text), seed_);
     }
-    case Kind::kGlobal: return hash_text(as_bytes(key.as_global()), seed_ + 1);
+    case Kind::kGlobal: return keyed_hash(as_bytes(key.as_global()), seed_ + 1);
     case Kind::kBytes:
     case Kind::kBigInt:
       spend(key.as_bytes().size() / 64);
-      return hash_text(key.as_bytes(), seed_ + 2);
+      return keyed_hash(key.as_bytes(), seed_ + 2);
     case Kind::kTuple: {
       std::uint64_t state = number(0x7475706C65);
       if (depth == kDeepestTuple) return state;

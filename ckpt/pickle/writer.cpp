@@ -379,17 +379,17 @@ class Writer {
     out_.global("torch._utils._rebuild_sparse_tensor");
     layout(kLayouts[index]);
     out_.op(Op::kMark);
-    std::vector<Step> steps = {step(node.indices)};
-    if (index > 0) steps.push_back(step(node.plain_indices));
-    steps.push_back(step(node.values));
+    std::vector<Step> steps = {step(node.other->indices)};
+    if (index > 0) steps.push_back(step(node.other->plain_indices));
+    steps.push_back(step(node.other->values));
     steps.push_back({.what = Step::kTensorTail, .value = v});
     steps.push_back(memoize(v));
     then(std::move(steps));
   }
 
   void sparse_tail(const TensorNode& node) {
-    size(node.shape);
-    if (node.layout == TensorLayout::kSparseCoo) out_.boolean(node.coalesced);
+    size(node.shape());
+    if (node.layout == TensorLayout::kSparseCoo) out_.boolean(node.other->coalesced);
     out_.op(Op::kTuple);
     out_.close_tuple(2);
     out_.op(Op::kReduce);
@@ -480,8 +480,8 @@ class Writer {
     out_.global("torch._utils._rebuild_meta_tensor_no_storage");
     out_.open_tuple(4);
     out_.global("torch." + std::string(name(node.dtype)));
-    out_.numbers(node.shape);
-    out_.numbers(contiguous_strides(node.shape));
+    out_.numbers(node.shape());
+    out_.numbers(contiguous_strides(node.shape()));
     out_.boolean(node.requires_grad);
     out_.close_tuple(4);
     out_.op(Op::kReduce);

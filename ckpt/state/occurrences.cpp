@@ -73,9 +73,12 @@ void Occurrences::add_children(Value value) {
     add(dict->factory);
     add(dict->attributes);
   } else if (const TensorNode* tensor = value.if_tensor()) {
-    for (const Value part :
-         {tensor->attributes, tensor->indices, tensor->plain_indices, tensor->values})
-      add(part);
+    add(tensor->attributes);
+    if (tensor->other) {
+      for (const Value part :
+           {tensor->other->indices, tensor->other->plain_indices, tensor->other->values})
+        add(part);
+    }
     if (tensor->quantizer) {
       add(tensor->quantizer->scales);
       add(tensor->quantizer->zero_points);

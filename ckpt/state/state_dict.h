@@ -3,16 +3,17 @@
 
 #include "ckpt/state/tensor.h"
 
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 namespace reprise {
 
 // Keeps the order of insertion; look-up by name is constant time. Copying copies
-// names and views, never tensor bytes. Not synchronised.
+// names and views, never tensor bytes. Not synchronised for appending.
 class StateDict {
  public:
   using Item = std::pair<std::string, Tensor>;
@@ -36,14 +37,14 @@ class StateDict {
   StateDict strip_prefix(std::string_view prefix) const;
 
  private:
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view text) const {
-      return std::hash<std::string_view>()(text);
-    }
-  };
+  // The slot of `name` in index_: where it stands, or the empty one where it belongs.
+  std::size_t slot_of(std::string_view name) const;
+  void rebuild_index(std::size_t slots);
+
   std::vector<Item> items_;
-  std::unordered_map<std::string, std::size_t, Hash, std::equal_to<>> index_;
+  // Positions in items_ plus one, 0 for none, by hash of their names, with linear probing: a
+  // node and a copied name each, as std::unordered_map has them, would be as large as the items.
+  std::vector<std::uint32_t> index_;
 };
 
 }  // namespace reprise

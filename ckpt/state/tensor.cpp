@@ -57,6 +57,11 @@ Shape contiguous_strides(std::span<const std::int64_t> shape) {
   return strides;
 }
 
+Tensor::Tensor() {
+  static const auto empty = std::make_shared<const Geometry>(Geometry{{0}, {1}, 0});
+  geometry_ = empty;
+}
+
 Tensor Tensor::make(DType dtype, Shape shape, Shape strides, std::int64_t offset,
                     std::shared_ptr<const Storage> storage) {
   const std::uint64_t storage_bytes = storage ? storage->size_bytes() : 0;
@@ -82,10 +87,9 @@ Tensor Tensor::make(DType dtype, Shape shape, Shape strides, std::int64_t offset
 
   Tensor tensor;
   tensor.dtype_ = dtype;
-  tensor.shape_ = std::move(shape);
-  tensor.strides_ = std::move(strides);
   tensor.offset_ = offset;
-  tensor.elements_ = elements;
+  tensor.geometry_ =
+      std::make_shared<Geometry>(Geometry{std::move(shape), std::move(strides), elements});
   tensor.storage_ = std::move(storage);
   return tensor;
 }
@@ -102,10 +106,10 @@ Tensor Tensor::copy_of(DType dtype, Shape shape, Bytes bytes) {
 
 bool Tensor::is_contiguous() const {
   std::int64_t expected = 1;
-  for (std::size_t i = shape_.size(); i-- > 0;) {
-    if (shape_[i] == 0) return true;
-    if (shape_[i] != 1 && strides_[i] != expected) return false;
-    expected *= shape_[i];
+  for (std::size_t i = shape().size(); i-- > 0;) {
+    if (shape()[i] == 0) return true;
+    if (shape()[i] != 1 && strides()[i] != expected) return false;
+    expected *= shape()[i];
   }
   return true;
 }
@@ -118,7 +122,7 @@ Tensor Tensor::with_lazy_bits(bool conjugated, bool negated) const {
 }
 
 Bytes Tensor::in_place() const {
-  if (elements_ == 0 || conjugated_ || negated_ || !is_contiguous()) return {};
+  if (elements() == 0 || conjugated_ || negated_ || !is_contiguous()) return {};
   const Bytes all = storage_->in_place();
   if (all.empty()) return {};
   return all.subspan(static_cast<std::uint64_t>(offset_) * item_size(dtype_), size_bytes());
@@ -126,7 +130,7 @@ Bytes Tensor::in_place() const {
 
 void Tensor::read(MutableBytes out) const {
   if (out.size() != size_bytes()) fail(Code::kInternal, "Tensor::read: a buffer of the wrong size");
-  if (elements_ == 0) return;
+  if (elements() == 0) return;
   if (is_contiguous()) {
     storage_->read(static_cast<std::uint64_t>(offset_) * item_size(dtype_), out);
   } else {
@@ -182,13 +186,13 @@ void Tensor::gather(std::int64_t first, MutableBytes out) const {
   const std::size_t width = item_size(dtype_);
   const Bytes base = storage_->in_place();
   // Position of `first` as one index per dimension.
-  Shape index(shape_.size());
+  Shape index(shape().size());
   std::int64_t rest = first;
   std::int64_t position = offset_;
-  for (std::size_t d = shape_.size(); d-- > 0;) {
-    index[d] = rest % shape_[d];
-    rest /= shape_[d];
-    position += index[d] * strides_[d];
+  for (std::size_t d = shape().size(); d-- > 0;) {
+    index[d] = rest % shape()[d];
+    rest /= shape()[d];
+    position += index[d] * strides()[d];
   }
   for (std::size_t written = 0; written < out.size(); written += width) {
     const auto from = static_cast<std::uint64_t>(position) * width;
@@ -197,10 +201,10 @@ void Tensor::gather(std::int64_t first, MutableBytes out) const {
     } else {
       std::memcpy(out.data() + written, base.data() + from, width);
     }
-    for (std::size_t d = shape_.size(); d-- > 0;) {
-      position += strides_[d];
-      if (++index[d] < shape_[d]) break;
-      position -= strides_[d] * shape_[d];
+    for (std::size_t d = shape().size(); d-- > 0;) {
+      position += strides()[d];
+      if (++index[d] < shape()[d]) break;
+      position -= strides()[d] * shape()[d];
       index[d] = 0;
     }
   }

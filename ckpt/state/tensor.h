@@ -22,11 +22,12 @@ std::int64_t count_elements(std::span<const std::int64_t> shape);
 // Row-major strides, in elements.
 Shape contiguous_strides(std::span<const std::int64_t> shape);
 
-// A value type; copying copies the view, never the bytes. Reading is safe from
-// several threads. Made through make(), so every element it names lies in its storage.
+// A value type; copying copies the view, never the bytes, and allocates nothing. What was moved
+// from may only be assigned to or destroyed. Reading is safe from several threads. Made through
+// make(), so every element it names lies in its storage.
 class Tensor {
  public:
-  Tensor() = default;
+  Tensor();  // float32 [0]
 
   // A view of `storage` starting `offset` elements in. Strides in elements, >= 0.
   // Errors: kCorrupt when shape and strides differ in length, a number is negative,
@@ -39,14 +40,14 @@ class Tensor {
   static Tensor copy_of(DType dtype, Shape shape, Bytes bytes);
 
   DType dtype() const { return dtype_; }
-  const Shape& shape() const { return shape_; }
-  const Shape& strides() const { return strides_; }
+  const Shape& shape() const { return geometry_->shape; }
+  const Shape& strides() const { return geometry_->strides; }
   std::int64_t offset() const { return offset_; }
   const std::shared_ptr<const Storage>& storage() const { return storage_; }
 
-  std::int64_t elements() const { return elements_; }
+  std::int64_t elements() const { return geometry_->elements; }
   std::uint64_t size_bytes() const {
-    return static_cast<std::uint64_t>(elements_) * item_size(dtype_);
+    return static_cast<std::uint64_t>(elements()) * item_size(dtype_);
   }
   bool is_contiguous() const;
 
@@ -71,16 +72,20 @@ class Tensor {
   Digest digest() const;
 
  private:
+  // Shared by copies of a tensor: state dicts, documents and lists of names all hold some.
+  struct Geometry {
+    Shape shape, strides;
+    std::int64_t elements;
+  };
+
   void gather(std::int64_t first, MutableBytes out) const;
   void resolve_lazy_bits(MutableBytes values) const;
 
   DType dtype_ = DType::kFloat32;
   bool conjugated_ = false;
   bool negated_ = false;
-  Shape shape_{0};
-  Shape strides_{1};
   std::int64_t offset_ = 0;
-  std::int64_t elements_ = 0;
+  std::shared_ptr<const Geometry> geometry_;  // never nullptr
   std::shared_ptr<const Storage> storage_;
 };
 

@@ -364,14 +364,16 @@ Value Arena::dict(DictClass dict_class) {
 Value Arena::tensor(Tensor tensor) {
   TensorNode made;
   made.dtype = tensor.dtype();
-  made.shape = tensor.shape();
   made.tensor = std::move(tensor);
   return tensor_node(std::move(made));
 }
 
 Value Arena::tensor_node(TensorNode made) {
-  // Its vectors live outside the arena's blocks, and count all the same.
-  reserve_bytes((made.shape.size() * 2 + made.tensor.shape().size() * 2) * sizeof(std::int64_t));
+  // Its vectors and rare parts live outside the arena's blocks, and count all the same.
+  reserve_bytes(
+      made.tensor.shape().size() * 2 * sizeof(std::int64_t) +
+      (made.quantizer ? sizeof(Quantizer) : 0) +
+      (made.other ? sizeof(OtherLayout) + made.other->shape.size() * sizeof(std::int64_t) : 0));
   auto* kept = new (allocate(sizeof(TensorNode), alignof(TensorNode))) TensorNode(std::move(made));
   tensors_.push_back(kept);
   return node(Kind::kTensor, kept);

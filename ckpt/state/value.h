@@ -243,20 +243,27 @@ struct Quantizer {
   Value zero_points;
 };
 
-// A tensor as pickled: the strided values, and what PyTorch keeps around them.
+// What tensors have that are not strided.
+struct OtherLayout {
+  Shape shape;
+  bool coalesced = false;                // kSparseCoo
+  Value indices, plain_indices, values;  // tensors (compressed layouts: compressed, plain)
+};
+
+// A tensor as pickled: the strided values, and what PyTorch keeps around them. Files have
+// hundreds of thousands of these, so what is rare in them lies elsewhere.
 struct TensorNode {
-  Tensor tensor;  // kStrided only; for other layouts dtype and shape are below
+  Tensor tensor;  // kStrided only
   TensorLayout layout = TensorLayout::kStrided;
   bool parameter = false;  // torch.nn.Parameter
   bool requires_grad = false;
-  bool coalesced = false;  // kSparseCoo
   DType dtype = DType::kFloat32;
-  Shape shape;
-  std::string_view python_class;  // of a subclass, else empty
-  Value attributes;               // dict of Python attributes, or none
-  std::optional<Quantizer> quantizer;
-  Value indices, plain_indices,
-      values;  // sparse layouts: tensors (compressed layouts: compressed, plain)
+  std::string_view python_class;               // of a subclass, else empty
+  Value attributes;                            // dict of Python attributes, or none
+  std::shared_ptr<const Quantizer> quantizer;  // nullptr for most
+  std::shared_ptr<const OtherLayout> other;    // nullptr for kStrided, never for others
+
+  const Shape& shape() const { return other ? other->shape : tensor.shape(); }
 };
 
 struct RecordNode {

@@ -112,12 +112,12 @@ class Porter {
     } else {
       fields.append(arena_, "dtype", arena_.string(name(node.dtype)));
       const Value shape = arena_.list();
-      for (const std::int64_t extent : node.shape)
+      for (const std::int64_t extent : node.shape())
         shape.as_sequence().items.push_back(arena_, Value::integer(extent));
       fields.append(arena_, "shape", shape);
-      for (const auto& [part, value] : {std::pair("indices", node.indices),
-                                        {"plain_indices", node.plain_indices},
-                                        {"values", node.values}}) {
+      for (const auto& [part, value] : {std::pair("indices", node.other->indices),
+                                        {"plain_indices", node.other->plain_indices},
+                                        {"values", node.other->values}}) {
         if (!value.is_none()) fields.append(arena_, part, convert(value, depth + 1));
       }
     }

@@ -189,7 +189,7 @@ TEST(PthWriteInterop, PyTorchLoadsItWithWeightsOnly) {
     keys.push_back(key);
     if (const TensorNode* node = entry.value.if_tensor()) {
       tensors[key] = {{"dtype", std::string(name(node->dtype))},
-                      {"shape", node->shape},
+                      {"shape", node->shape()},
                       {"sha256", node->tensor.digest().hex()}};
     }
   }

@@ -151,27 +151,24 @@ Value special_tensors(Arena& arena) {
   TensorNode sparse;
   sparse.layout = TensorLayout::kSparseCoo;
   sparse.dtype = DType::kFloat32;
-  sparse.shape = {4, 4};
-  sparse.coalesced = true;
-  sparse.indices = arena.tensor(patterned(DType::kInt64, {2, 3}, 60));
-  sparse.values = arena.tensor(patterned(DType::kFloat32, {3}, 61));
+  sparse.other =
+      std::make_shared<OtherLayout>(OtherLayout{{4, 4},
+                                                true,
+                                                arena.tensor(patterned(DType::kInt64, {2, 3}, 60)),
+                                                {},
+                                                arena.tensor(patterned(DType::kFloat32, {3}, 61))});
   dict.as_dict().append(arena, "sparse", arena.tensor_node(std::move(sparse)));
   TensorNode quantized;
   quantized.tensor = patterned(DType::kQInt8, {2, 2}, 62);
   quantized.dtype = DType::kQInt8;
-  quantized.shape = {2, 2};
-  quantized.quantizer = Quantizer{true,
-                                  0.5,
-                                  3,
-                                  1,
-                                  arena.tensor(patterned(DType::kFloat64, {2}, 63)),
-                                  arena.tensor(patterned(DType::kInt64, {2}, 64))};
+  quantized.quantizer = std::make_shared<Quantizer>(
+      Quantizer{true, 0.5, 3, 1, arena.tensor(patterned(DType::kFloat64, {2}, 63)),
+                arena.tensor(patterned(DType::kInt64, {2}, 64))});
   dict.as_dict().append(arena, "quantized", arena.tensor_node(std::move(quantized)));
   TensorNode parameter;
   parameter.tensor = patterned(DType::kFloat32, {2}, 65);
   parameter.parameter = parameter.requires_grad = true;
   parameter.dtype = DType::kFloat32;
-  parameter.shape = {2};
   parameter.python_class = "my.Tensor";
   dict.as_dict().append(arena, "parameter", arena.tensor_node(std::move(parameter)));
   return dict;
