@@ -8,7 +8,7 @@ build_packages=(
   libgtest-dev libgmock-dev
   python3-venv
 )
-test_packages=(hdf5-tools openssl gnuplot-nox chromium slurmctld slurmd slurm-client munge strace)
+test_packages=(hdf5-tools openssl gnuplot-nox chromium slurmctld slurmd slurm-client munge openmpi-bin strace)
 demo_packages=()
 bench_packages=(fio)
 lint_packages=(clang-format clang-tidy clang shellcheck)

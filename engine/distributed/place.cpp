@@ -1,7 +1,9 @@
 #include "engine/distributed/place.h"
 
+#include "ckpt/base/bytes.h"
 #include "ckpt/base/error.h"
 #include "ckpt/base/parallel.h"
+#include "ckpt/base/sha256.h"
 
 #include <algorithm>
 #include <charconv>
@@ -36,7 +38,7 @@ int required(const char* name, int least, int most) {
   const auto text = variable(name);
   if (!text) {
     fail(Code::kUsage,
-         "{} is not set, but other variables of a launcher are; unset those too, or "
+         "{} is not set, but other variables of a launcher are; set it or unset those too, or "
          "start with torchrun, srun, mpirun or --nproc",
          name);
   }
@@ -63,6 +65,13 @@ std::string first_node(const std::string& list) {
   if (bracket == std::string::npos || comma < bracket) return list.substr(0, comma);
   const std::size_t end = list.find_first_of(",-]", bracket);
   return list.substr(0, bracket) + list.substr(bracket + 1, end - bracket - 1);
+}
+
+// Apart from the ports of other jobs on the same machine, as far as a job's number says.
+std::uint16_t port_of_job(std::uint64_t job) {
+  constexpr std::uint64_t kFirstPort = 20000;
+  constexpr std::uint64_t kPorts = 10000;
+  return static_cast<std::uint16_t>(kFirstPort + job % kPorts);
 }
 
 }  // namespace
@@ -101,12 +110,19 @@ ProcessPlace place_from_environment() {
   if (const auto port = variable("MASTER_PORT")) {
     place.port = static_cast<std::uint16_t>(number("MASTER_PORT", *port, 1, 65535));
   } else if (place.launcher == "Slurm") {
-    constexpr int kFirstPort = 20000;
-    constexpr int kPorts = 10000;
-    place.port = static_cast<std::uint16_t>(
-        kFirstPort + optional_number("SLURM_JOB_ID", 0, std::numeric_limits<int>::max()) % kPorts);
+    place.port = port_of_job(static_cast<std::uint64_t>(
+        optional_number("SLURM_JOB_ID", 0, std::numeric_limits<int>::max())));
+  } else if (const auto job = variable("PMIX_NAMESPACE"); job && place.launcher == "MPI") {
+    place.port = port_of_job(load_little<std::uint64_t>(sha256(as_bytes(*job)).bytes.data()));
   } else if (place.world > 1) {
     required("MASTER_PORT", 1, 65535);
+  }
+  const bool one_machine = place.local_world >= place.world;
+  if (place.launcher == "MPI" && !one_machine && !variable("MASTER_ADDR")) {
+    fail(Code::kUsage,
+         "mpirun started {} of {} processes on this machine and does not say where the first one "
+         "runs; name its host: mpirun -x MASTER_ADDR=HOST ...",
+         place.local_world, place.world);
   }
   return place;
 }

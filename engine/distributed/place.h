@@ -20,8 +20,8 @@ struct ProcessPlace {
 
 // Reads RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR, MASTER_PORT (torchrun and
 // others), else SLURM_PROCID and its kin inside a job step, else OMPI_COMM_WORLD_RANK or PMI_RANK
-// and theirs. Without MASTER_PORT Slurm's job number gives the port, so that jobs on a machine do
-// not clash. The length of CUDA_VISIBLE_DEVICES plays no part.
+// and theirs. Without MASTER_PORT the job's number with Slurm, its name with Open MPI, gives the
+// port, so that jobs on a machine do not clash. The length of CUDA_VISIBLE_DEVICES plays no part.
 // Errors: kUsage naming the variable that is missing, no number or out of range.
 ProcessPlace place_from_environment();
 

@@ -452,5 +452,18 @@ TEST_F(TrainProcesses, TorchrunStartsThem) {
               HasSubstr("sums over processes: through shared memory"));
 }
 
+TEST_F(TrainProcesses, MpirunStartsThem) {
+  const std::filesystem::path mpirun = "/usr/bin/mpirun";
+  if (!std::filesystem::exists(mpirun)) GTEST_SKIP() << "no " << mpirun << "; ./run installs it";
+  const std::string run = scratch_ / "mpirun";
+  const Outcome outcome = finish(start_program(
+      scratch_, mpirun,
+      words("--allow-run-as-root --oversubscribe --bind-to none -np 2 " + train_program()) + kViT +
+          words("--jobs 1 --work-dir " + run)));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  expect_equal(run, left_by(run_of("one", kViT)));
+  EXPECT_THAT(read_file(run + "/train.log"), HasSubstr("world size: 2"));
+}
+
 }  // namespace
 }  // namespace reprise::training

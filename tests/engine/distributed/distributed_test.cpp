@@ -109,7 +109,8 @@ class Environment : public ::testing::Test {
     for (const char* name :
          {"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT",
           "SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", "SLURM_STEP_NODELIST", "SLURM_JOB_ID",
-          "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "TORCHELASTIC_RUN_ID"}) {
+          "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK",
+          "OMPI_COMM_WORLD_LOCAL_SIZE", "PMIX_NAMESPACE", "TORCHELASTIC_RUN_ID"}) {
       ::unsetenv(name);
     }
   }
@@ -148,6 +149,32 @@ TEST_F(Environment, SlurmsVariablesAreRead) {
   EXPECT_EQ(place.address, "gpu03");
   EXPECT_EQ(place.port, 22345);
   EXPECT_EQ(place.launcher, "Slurm");
+}
+
+TEST_F(Environment, OpenMpisVariablesAreRead) {
+  set("OMPI_COMM_WORLD_RANK", "1");
+  set("OMPI_COMM_WORLD_SIZE", "4");
+  set("OMPI_COMM_WORLD_LOCAL_RANK", "1");
+  set("OMPI_COMM_WORLD_LOCAL_SIZE", "4");
+  set("PMIX_NAMESPACE", "1612578817");
+  const ProcessPlace place = place_from_environment();
+  EXPECT_EQ(place.rank, 1);
+  EXPECT_EQ(place.local_world, 4);
+  EXPECT_EQ(place.launcher, "MPI");
+  EXPECT_EQ(place.address, "127.0.0.1");
+  EXPECT_GE(place.port, 20000);
+  set("PMIX_NAMESPACE", "1612578818");
+  EXPECT_NE(place_from_environment().port, place.port);
+
+  set("OMPI_COMM_WORLD_LOCAL_SIZE", "2");  // two machines
+  try {
+    place_from_environment();
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("MASTER_ADDR=HOST"), std::string::npos);
+  }
+  set("MASTER_ADDR", "node7");
+  EXPECT_EQ(place_from_environment().address, "node7");
 }
 
 TEST_F(Environment, ARankBeyondTheWorldIsAnError) {
