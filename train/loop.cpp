@@ -405,7 +405,7 @@ LoopResult Loop::train() {
       bar.reset();
       save(false);
       return {Ending::kStopped,
-              asked == kLate ? "max-hours has passed" : signal_name(static_cast<int>(asked)),
+              asked == kLate ? "--max-hours" : signal_name(static_cast<int>(asked)),
               asked == kLate || asked == SIGUSR1};
     }
   }

@@ -208,6 +208,21 @@ TEST_F(Proofs, SynchronousSaves) {
   expect_same_training(run_of("sync", kViT + Arguments{"--sync-save"}));
 }
 
+TEST_F(Proofs, OutOfHoursAfterEachUpdateAndResumed) {
+  const std::string run = *scratch_ / "hours";
+  const Arguments hours = {"--max-hours", "1e-9"};
+  Outcome outcome = train(*scratch_, kViT + hours + Arguments{"--work-dir", run});
+  int stops = 0;
+  for (; outcome.code == 75 && stops < 4; ++stops) {
+    outcome = train(*scratch_, Arguments{"--resume-from", run + "/<last>", "-q"} + hours);
+  }
+  EXPECT_EQ(stops, 4);
+  EXPECT_THAT(read_file(run + "/train.log"), HasSubstr("update 1: stopped by --max-hours"));
+  outcome = train(*scratch_, {"--resume-from", run + "/<last>", "--max-hours", "0"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  expect_same_training(run);
+}
+
 TEST_F(Proofs, ResNetWithBatchNormAndAccumulationStoppedAndResumed) {
   const std::string whole = run_of("resnet", kResNet);
   const std::string run = *scratch_ / "resnet-stopped";
