@@ -147,16 +147,20 @@ Desk::Desk(const StartPoint& start, const experiment::DataFacts& facts,
   }
 }
 
-void Desk::failed(const std::exception& error) {
-  log.error(error.what());
-  log.end(false);
+void Desk::failed(const std::exception& error) noexcept {
   const auto* known = dynamic_cast<const Error*>(&error);
-  fingerprint->finish(known != nullptr ? known->exit_code() : static_cast<int>(Code::kInternal));
-  try {
-    run.lock.finish(store::RunState::kFailed, error.what());
-  } catch (const Error&) {
-    // The disk may be what failed: then the run counts as interrupted.
-  }
+  const int code = known != nullptr ? known->exit_code() : static_cast<int>(Code::kInternal);
+  const auto attempt = [](const auto& act) {
+    try {
+      act();
+    } catch (const std::exception&) {
+      // The disk may be what failed. The run's own error is the one to be told.
+    }
+  };
+  attempt([&] { run.lock.finish(store::RunState::kFailed, error.what()); });
+  attempt([&] { log.error(error.what()); });
+  attempt([&] { log.end(false); });
+  attempt([&] { fingerprint->finish(code); });
 }
 
 void Desk::ended(const TrainingProgress& progress, const LoopResult& result, int exit_code) {

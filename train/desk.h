@@ -29,8 +29,9 @@ struct Desk {
        const experiment::DataSets& data, const Rank& rank, Beginning& beginning,
        const std::string& state, Io& io);
 
-  // The last lines of a run that ended with an error, and of one that did not.
-  void failed(const std::exception& error);
+  // The last lines of a run that ended with an error, as far as the disk takes them, and of one
+  // that did not.
+  void failed(const std::exception& error) noexcept;
   void ended(const TrainingProgress& progress, const LoopResult& result, int exit_code);
 
   OpenedRun run;

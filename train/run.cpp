@@ -110,10 +110,10 @@ int run_rank(StartPoint& start, const Rank& rank, const StopRequest& stop, Io& i
     further.emplace(run, fingerprint_facts(start, facts, rank, beginning, state), nullptr);
   }
 
-  const std::unique_ptr<container::Crew> crew = engine::gather_crew(*rank.communicator);
-
+  std::unique_ptr<container::Crew> crew;
   LoopResult result;
   try {
+    crew = engine::gather_crew(*rank.communicator);
     std::optional<Saver> saver;
     std::optional<SaveShare> save_share;
     const unsigned threads = rank.pool.threads();
@@ -142,8 +142,11 @@ int run_rank(StartPoint& start, const Rank& rank, const StopRequest& stop, Io& i
   } catch (const std::exception& error) {
     if (desk) desk->failed(error);
     const auto* known = dynamic_cast<const Error*>(&error);
-    if (further) {
-      further->finish(known != nullptr ? known->exit_code() : static_cast<int>(Code::kInternal));
+    try {
+      const int code = known != nullptr ? known->exit_code() : static_cast<int>(Code::kInternal);
+      if (further) further->finish(code);
+    } catch (const std::exception&) {
+      // The error that ended the run is the one to be told.
     }
     throw;
   }

@@ -11,8 +11,8 @@
 namespace reprise::train {
 
 // Writes this rank's part of each large state that the first rank's Saver saves, beside training
-// unless --sync-save. Owned by the training thread. No failure ends this rank: the first one is
-// told, and ends the run with the reason.
+// unless --sync-save. Owned by the training thread. A write that fails does not end this rank: the
+// first one is told, and ends the run with the reason.
 class SaveShare {
  public:
   // Both must outlive this.
@@ -20,7 +20,7 @@ class SaveShare {
 
   // For every Saver::save() of the first rank, at the same update and with the same `best`. Returns
   // after a copy in memory of the part, and at once where the state is small.
-  // Errors: those of reading tensors.
+  // Errors: those of reading tensors; kIo when there is no memory for the copy.
   void save(const Checkpoint& checkpoint, bool best);
   // Waits for the part under way.
   void finish() { async_.finish(); }

@@ -34,6 +34,15 @@ constexpr std::uint64_t kPage = 4096;
 
 bool is_page(std::uint64_t place) { return place % kPage == 0; }
 
+void require_regular(const File& file) {
+  struct stat status {};
+  const std::string path = file.path().string();
+  if (fstat(file.descriptor(), &status) == -1) fail_errno(errno, path);
+  if (S_ISDIR(status.st_mode))
+    fail(Code::kCorrupt, "{}: is a directory, a file was expected", path);
+  if (!S_ISREG(status.st_mode)) fail(Code::kCorrupt, "{}: is not a regular file", path);
+}
+
 // An open file once more, even if its path means another one by now.
 std::string own_name(const File& file) {
   return fmt::format("/proc/self/fd/{}", file.descriptor());
@@ -83,11 +92,7 @@ File File::open(const fs::path& path) {
   const int fd = retry([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); });
   if (fd == -1) fail_errno_reading(errno, path.string());
   File file(fd, path);
-  struct stat status {};
-  if (fstat(fd, &status) == -1) fail_errno(errno, path.string());
-  if (S_ISDIR(status.st_mode))
-    fail(Code::kCorrupt, "{}: is a directory, a file was expected", path.string());
-  if (!S_ISREG(status.st_mode)) fail(Code::kCorrupt, "{}: is not a regular file", path.string());
+  require_regular(file);
   return file;
 }
 
@@ -99,9 +104,12 @@ File File::create_new(const fs::path& path) {
 }
 
 File File::open_to_write(const fs::path& path) {
-  const int fd = retry([&] { return ::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW); });
-  if (fd == -1) fail_errno(errno, path.string());
-  return {fd, path};
+  const int fd =
+      retry([&] { return ::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); });
+  if (fd == -1) fail_errno_reading(errno, path.string());
+  File file(fd, path);
+  require_regular(file);
+  return file;
 }
 
 std::uint64_t File::size() const {

@@ -22,7 +22,7 @@ class File {
   // Opens for reading. Refuses what is not a regular file (kCorrupt), so that a
   // FIFO or a device in place of a checkpoint cannot block or feed us forever.
   static File open(const std::filesystem::path& path);
-  // Opens what is there, which is no link, for reading and writing.
+  // Opens what is there for reading and writing. Errors: those of open(), and kIo for a link.
   static File open_to_write(const std::filesystem::path& path);
   // Creates for reading and writing with mode 0644 less umask; fails if it exists.
   static File create_new(const std::filesystem::path& path);

@@ -127,8 +127,7 @@ void add_runs(CommandLine& app) {
   Command& command = app.command("runs", "List runs: epochs, best, last, size, state");
   command.about(
       "A run that is being written is marked with a star; one whose process died is interrupted; "
-      "one "
-      "that failed says why, in full with --json.");
+      "one that failed says why, in full with --json.");
   command.positional("ROOT", options->root, "where to look; the current folder otherwise")
       .optional();
   command.option("--depth", options->depth, "levels below ROOT to look into; 3 otherwise");

@@ -28,6 +28,11 @@ Crew::Crew(unsigned number, unsigned size, CrewLink leader, std::chrono::millise
   links_.push_back(std::move(leader));
 }
 
+void Crew::leave() {
+  whole_ = false;
+  links_.clear();
+}
+
 CrewFile::CrewFile(const CrewWork& work, std::filesystem::path target)
     : crew_(*work.crew),
       occasion_(work.occasion),

@@ -10,6 +10,7 @@
 #include "ckpt/container/tensor_layout.h"
 #include "ckpt/state/value.h"
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -23,7 +24,8 @@ namespace reprise::container {
 // are no two at work on files of one crew.
 class Crew {
  public:
-  // How long somebody at work may be silent; who writes says each second that it is there.
+  // How long somebody at work may be silent; who writes says between two pieces that it is there,
+  // once a second at most. Who waits for the next file waits as long as the leader lives.
   static constexpr std::chrono::minutes kPatience{10};
 
   // The first process. `members` become numbers 1, 2, ...
@@ -36,9 +38,12 @@ class Crew {
   unsigned size() const { return size_; }
   std::chrono::milliseconds patience() const { return patience_; }
   // False once a file has failed: somebody is gone or out of step, and nothing is shared any more.
+  // Any thread.
   bool whole() const { return whole_; }
-  // Of a process that does not lead.
+  // Of a process that does not lead, while the crew is whole.
   CrewLink& leader() { return links_.front(); }
+  // Of a process that does not lead and has lost the leader: its end closes, which the leader sees.
+  void leave();
 
  private:
   friend class CrewFile;
@@ -46,7 +51,7 @@ class Crew {
   unsigned size_;
   std::chrono::milliseconds patience_;
   std::vector<CrewLink> links_;  // of the first process: one a member; else the one to it
-  bool whole_ = true;
+  std::atomic<bool> whole_ = true;
 };
 
 // A crew that has the same file in hand. `occasion`: equal on all for the same state, and another

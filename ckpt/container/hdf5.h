@@ -49,9 +49,10 @@ struct WriteReport {
 WriteReport write_hdf5(const std::filesystem::path& target, const Document& document,
                        const WriteOptions& options = {});
 
-// Puts `text` in the place of `placeholder`, as long and there once, below the root's own values,
-// in the manifest of a native file that nobody else looks for yet: for what is known only when it
-// has been written, say the digest of the file that it comes from. Durable when it returns. Readers
+// Writes `text`, which is as long, over the only `placeholder` in the manifest of a native file:
+// for what is known only when the file has been written, say the digest of the one it comes from.
+// Not among the root's own values, since HDF5 attributes repeat those. Durable when it returns; a
+// crash on the way leaves a corrupt file, so it is for one that has not got its name yet. Readers
 // opened before are not to be used. Errors: those of Hdf5Reader::open(); kIo; kInternal when the
 // placeholder is not there once.
 void amend_hdf5(const std::filesystem::path& path, std::string_view placeholder,

@@ -24,6 +24,8 @@ namespace {
 constexpr unsigned kGroupDepth = 64;
 // Deflate makes at most 1032 bytes of one; a file that claims more holds no such dataset.
 constexpr std::uint64_t kLargestRatio = 1100;
+// Bytes of a dataset that is text.
+constexpr std::uint64_t kLargestText = 1u << 20;
 
 enum MessageType : unsigned {
   kDataspace = 0x01,
@@ -139,11 +141,13 @@ class ForeignReader {
     return arena_.tensor(Tensor::contiguous(*type.number, std::move(shape), std::move(storage)));
   }
 
-  // Text, references, compounds: no weights. Text in chunks is not put together.
+  // Text, references, compounds: no weights. Text in chunks is not put together, and lists of it as
+  // long as those that label data stay where they are: each element would become a value.
   Value other_values(const Hdf5Element& type, const Messages& messages) {
     const auto shape = read_space(find(messages, kDataspace)->body);
     const auto bytes = plain_bytes(find(messages, kLayout)->body);
-    return bytes ? inert_.read(type, shape, *bytes) : arena_.opaque("hdf5.dataset");
+    return bytes && bytes->size() <= kLargestText ? inert_.read(type, shape, *bytes)
+                                                  : arena_.opaque("hdf5.dataset");
   }
 
   // The bytes of a compact or contiguous dataset; nothing for others and for one never written.

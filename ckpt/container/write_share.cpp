@@ -75,8 +75,11 @@ std::vector<std::byte> write_tensors(const Document& document, const CrewWork& w
 bool write_share(const Document& document, const CrewWork& work, unsigned jobs) {
   Crew& crew = *work.crew;
   if (crew.number() == 0) fail(Code::kInternal, "the first process of a crew has no share apart");
+  if (!crew.whole()) return false;
   try {
-    CrewLink::Letter letter = crew.leader().receive(crew.patience());
+    // The leader may have the file before in hand for as long as its disk takes. Its end is
+    // noticed.
+    CrewLink::Letter letter = crew.leader().receive(std::chrono::milliseconds::max());
     if (word_of(letter.bytes) != CrewWord::kBegin) return false;
     std::vector<std::byte> answer;
     try {
@@ -89,7 +92,8 @@ bool write_share(const Document& document, const CrewWork& work, unsigned jobs) 
     crew.leader().send(answer, crew.patience());
     return word_of(answer) == CrewWord::kDone;
   } catch (const Error&) {
-    // The first process is gone, and with it the file; whoever works with it notices.
+    // The first process is gone, and with it the file, or it sees now that this one is.
+    crew.leave();
     return false;
   }
 }

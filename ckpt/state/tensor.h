@@ -85,7 +85,7 @@ class Tensor {
   bool conjugated_ = false;
   bool negated_ = false;
   std::int64_t offset_ = 0;
-  std::shared_ptr<const Geometry> geometry_;  // never nullptr
+  std::shared_ptr<const Geometry> geometry_;  // nullptr only in one that was moved from
   std::shared_ptr<const Storage> storage_;
 };
 

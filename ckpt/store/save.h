@@ -20,6 +20,8 @@ struct SaveOptions {
   unsigned jobs = 0;      // as parallel_for takes it
   // The processes that write the .h5 together, of which this is the first; the others are in
   // save_share(). Not with a twin, for which one process has to read every tensor.
+  // After an error nothing more is to be saved with it: the others may wait for a file that does
+  // not come, until the crew is destroyed.
   container::Crew* crew = nullptr;
 };
 

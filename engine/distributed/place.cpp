@@ -117,8 +117,9 @@ ProcessPlace place_from_environment() {
   } else if (place.world > 1) {
     required("MASTER_PORT", 1, 65535);
   }
-  const bool one_machine = place.local_world >= place.world;
-  if (place.launcher == "MPI" && !one_machine && !variable("MASTER_ADDR")) {
+  // Other kinds of MPI do not always say how many processes are here.
+  if (variable("OMPI_COMM_WORLD_LOCAL_SIZE") && place.launcher == "MPI" &&
+      place.local_world < place.world && !variable("MASTER_ADDR")) {
     fail(Code::kUsage,
          "mpirun started {} of {} processes on this machine and does not say where the first one "
          "runs; name its host: mpirun -x MASTER_ADDR=HOST ...",
