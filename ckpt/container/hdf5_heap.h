@@ -42,10 +42,4 @@ class GlobalHeaps {
   std::map<std::uint64_t, std::vector<Entry>> collections_;  // by number within each
 };
 
-// The next `bytes` (at most 8) as a little-endian number.
-std::uint64_t take_sized(ByteReader& in, unsigned bytes, std::string_view what);
-
-// Compares the checksum that ends `whole` with the bytes before it. Errors: kCorrupt.
-void compare_checksum(Bytes whole, std::uint64_t address);
-
 }  // namespace reprise::container

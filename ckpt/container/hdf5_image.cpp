@@ -2,6 +2,7 @@
 
 #include "ckpt/base/error.h"
 #include "ckpt/container/hdf5_heap.h"
+#include "ckpt/container/hdf5_parts.h"
 
 #include <fmt/format.h>
 
@@ -9,28 +10,12 @@ namespace reprise::container {
 
 namespace {
 
-constexpr unsigned kDepthOfTrees = 16;
-
 enum Message : unsigned {
   kLinkInfo = 0x02,
   kLink = 0x06,
   kContinuation = 0x10,
   kSymbolTable = 0x11
 };
-
-[[noreturn]] void wrong(std::uint64_t address, std::string_view what) {
-  fail(Code::kCorrupt, "HDF5 address {}: {}; the file is damaged or hostile", address, what);
-}
-
-[[noreturn]] void refuse(std::string_view what) {
-  fail(Code::kUnsupported, "HDF5: {}; rewrite the file without it, with h5repack or h5py", what);
-}
-
-void expect(ByteReader& in, std::string_view signature) {
-  const std::uint64_t place = in.offset_bytes();
-  if (as_text(in.take(signature.size(), signature)) != signature)
-    wrong(place, fmt::format("'{}' was expected", signature));
-}
 
 }  // namespace
 
