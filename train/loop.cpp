@@ -9,6 +9,7 @@
 #include "engine/optim/ema.h"
 #include "engine/optim/gradient.h"
 #include "engine/shards/sharded_step.h"
+#include "train/interval.h"
 #include "train/mode.h"
 
 #include <algorithm>
@@ -50,7 +51,8 @@ class Loop {
                .second_moments = parts.mode.needs().second_moments,
                .activation_checkpointing = c_.activation_checkpointing,
                .compute_type = compute_type(parts.config)},
-              parts.mode.layout(), parts.device, parts.pool, parts.communicator) {}
+              parts.mode.layout(), parts.device, parts.pool, parts.communicator),
+        interval_(parts.learner.progress.interval) {}
 
   LoopResult run();
 
@@ -89,13 +91,7 @@ class Loop {
   engine::TrainSampler sampler_;
   engine::ShardedStep step_;
 
-  struct Interval {
-    std::uint64_t updates = 0;
-    double loss = 0, grad_norm = 0, seconds = 0, waited_s = 0, lr = 0;
-  } interval_;
-  double waited_before_s_ = 0;
-  double training_s_ = 0;  // updates of this process, for the estimate
-  std::uint64_t trained_ = 0;
+  Interval interval_;
   std::vector<at::Tensor> buffers_before_;  // BatchNorm's statistics before the update under way
   int bad_losses_ = 0;
   bool best_ = false;
@@ -139,7 +135,7 @@ decltype(auto) Loop::keeping_state(const Work& work) {
 
 void Loop::keep_state() {
   // Of a series of losses over --max-loss, the state before it is the one to keep.
-  if (p_.saver == nullptr || trained_ == 0 || bad_losses_ > 0) return;
+  if (p_.saver == nullptr || interval_.updates_here() == 0 || bad_losses_ > 0) return;
   const std::uint64_t update = p_.learner.progress.update;
   try {
     p_.saver->save_alone(checkpoint());
@@ -245,10 +241,7 @@ void Loop::update(const engine::Batch& batch) {
   if (p_.ledger != nullptr) {
     p_.ledger->append(learner, p_.mode, {step.ids, step.epoch, result.loss, result.gradient});
   }
-  interval_.updates += 1;
-  interval_.loss += result.loss;
-  interval_.grad_norm += overflowed ? 0 : norm;
-  interval_.lr = options.lr;
+  interval_.add(result.loss, overflowed ? 0 : norm, options.lr);
 }
 
 void Loop::leave_out() {
@@ -264,27 +257,17 @@ void Loop::leave_out() {
 void Loop::log_interval(double data_waited_s) {
   const TrainingProgress& progress = p_.learner.progress;
   const bool epoch_ended = progress.batch_cursor == 0;
-  if (progress.update % number(c_.log_every) != 0 && !epoch_ended &&
-      progress.update != plan_.updates) {
-    return;
-  }
+  const bool due = progress.update % number(c_.log_every) == 0 || epoch_ended;
+  if (!due && progress.update != plan_.updates) return;
   IntervalRecord record;
   record.epoch = epoch_ended ? progress.epoch : progress.epoch + 1;
   record.update_in_epoch = epoch_ended ? plan_.updates_per_epoch : update_in_epoch();
   record.updates_per_epoch = plan_.updates_per_epoch;
   record.update = progress.update;
   record.samples_seen = progress.samples_seen;
-  record.lr = interval_.lr;
-  record.eta_s = training_s_ / static_cast<double>(trained_) *
-                 static_cast<double>(plan_.updates - progress.update);
-  const auto updates = static_cast<double>(interval_.updates);
-  record.time_s = interval_.seconds / updates;
-  record.data_time_s = (data_waited_s - waited_before_s_) / updates;
   record.memory_mib = largest(engine::peak_memory_mib(p_.device));
-  record.loss = interval_.loss / updates;
-  record.grad_norm = interval_.grad_norm / updates;
-  waited_before_s_ = data_waited_s;
-  interval_ = {};
+  interval_.close(due ? Row::kDue : Row::kAtTheEnd, plan_.updates - progress.update, data_waited_s,
+                  record);
   if (p_.log != nullptr) p_.log->interval(record);
 }
 
@@ -386,10 +369,7 @@ LoopResult Loop::train() {
     }
     update(*batch);
     bar->add(1);
-    const double seconds = seconds_since(start);
-    interval_.seconds += seconds;
-    training_s_ += seconds;
-    ++trained_;
+    interval_.add_time(seconds_since(start));
     log_interval(loader->waited_s());
     // A rank that is lost shows here first where it was writing.
     if (p_.saver != nullptr) keeping_state([&] { p_.saver->check(); });

@@ -73,6 +73,13 @@ class Fields {
     return static_cast<std::uint64_t>(*number);
   }
 
+  double number(std::string_view key) const {
+    const Value* value = find(key);
+    const auto number = value == nullptr ? std::nullopt : value->if_number();
+    if (!number) wrong_field(full_name(key), value == nullptr ? Value() : *value, "a number");
+    return *number;
+  }
+
   std::optional<Uuid> uuid(std::string_view key) const {
     const auto text = this->text(key);
     if (!text) return std::nullopt;
@@ -176,16 +183,32 @@ void read_unknown(Checkpoint& checkpoint, const Fields& fields) {
   }
 }
 
+TrainingProgress progress_from(const DictNode& dict) {
+  const Fields fields(dict, "reprise/progress/");
+  TrainingProgress progress;
+  progress.update = fields.count("update").value_or(0);
+  progress.epoch = fields.count("epoch").value_or(0);
+  progress.samples_seen = fields.count("samples_seen").value_or(0);
+  progress.batch_cursor = fields.count("batch_cursor").value_or(0);
+  progress.source_iteration = fields.count("source_iteration");
+  if (const DictNode* interval = fields.dict("interval")) {
+    const Fields sums(*interval, "reprise/progress/interval/");
+    progress.interval = IntervalSums{sums.count("updates").value_or(0), sums.number("loss"),
+                                     sums.number("grad_norm")};
+    if (progress.interval->updates > progress.update) {
+      fail(Code::kCorrupt, "field 'reprise/progress/interval/updates' is {}, of {} updates done",
+           progress.interval->updates, progress.update);
+    }
+  }
+  return progress;
+}
+
 void read_additions(Checkpoint& checkpoint, const DictNode& dict) {
   const Fields fields(dict, "reprise/");
   checkpoint.run = fields.uuid("run");
   read_parents(checkpoint, fields);
   if (const DictNode* progress = fields.dict("progress")) {
-    const Fields p(*progress, "reprise/progress/");
-    checkpoint.progress =
-        TrainingProgress{p.count("update").value_or(0), p.count("epoch").value_or(0),
-                         p.count("samples_seen").value_or(0), p.count("batch_cursor").value_or(0),
-                         p.count("source_iteration")};
+    checkpoint.progress = progress_from(*progress);
   }
   if (Json random = fields.json_object("random"); !random.is_null())
     checkpoint.random = std::move(random);
@@ -262,6 +285,14 @@ Value additions_of(const Checkpoint& checkpoint, Arena& arena) {
     fields.count("batch_cursor", checkpoint.progress->batch_cursor);
     if (const auto iteration = checkpoint.progress->source_iteration)
       fields.count("source_iteration", *iteration);
+    if (const auto& sums = checkpoint.progress->interval) {
+      const Value interval = arena.dict();
+      Writer inner(arena, interval.as_dict());
+      inner.count("updates", sums->updates);
+      inner.value("loss", Value::real(sums->loss));
+      inner.value("grad_norm", Value::real(sums->grad_norm));
+      fields.value("interval", interval);
+    }
     writer.value("progress", item);
   }
   writer.json("random", checkpoint.random);

@@ -38,6 +38,13 @@ struct Parent {
   bool operator==(const Parent&) const = default;
 };
 
+// What the row of train.tsv under way has so far: sums over the updates since the last row.
+struct IntervalSums {
+  std::uint64_t updates = 0;
+  double loss = 0, grad_norm = 0;
+  bool operator==(const IntervalSums&) const = default;
+};
+
 // Where training stands. A batch cursor inside an epoch makes a stop there exact.
 struct TrainingProgress {
   std::uint64_t update = 0;        // optimizer steps done
@@ -46,6 +53,8 @@ struct TrainingProgress {
   std::uint64_t batch_cursor = 0;  // global batches consumed in the epoch under way
   // Position of a foreign trainer's data iterator (XDPX's train_i).
   std::optional<std::uint64_t> source_iteration;
+  // Between two rows of train.tsv, so that a resumed run writes the row of one never stopped.
+  std::optional<IntervalSums> interval;
   bool operator==(const TrainingProgress&) const = default;
 };
 

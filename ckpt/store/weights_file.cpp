@@ -82,10 +82,12 @@ void read_parents(Checkpoint& checkpoint, const Json& parents) {
 void read_progress(Checkpoint& checkpoint, const Json& json) {
   if (!json.is_object()) fail(Code::kCorrupt, "metadata 'reprise.progress' is no object");
   constexpr std::string_view kPlace = "metadata 'reprise.progress'";
-  checkpoint.progress =
-      TrainingProgress{require_uint(json, "update", kPlace), require_uint(json, "epoch", kPlace),
-                       require_uint(json, "samples_seen", kPlace),
-                       require_uint(json, "batch_cursor", kPlace), std::nullopt};
+  checkpoint.progress = TrainingProgress{require_uint(json, "update", kPlace),
+                                         require_uint(json, "epoch", kPlace),
+                                         require_uint(json, "samples_seen", kPlace),
+                                         require_uint(json, "batch_cursor", kPlace),
+                                         std::nullopt,
+                                         std::nullopt};
   if (json.contains("source_iteration")) {
     checkpoint.progress->source_iteration = require_uint(json, "source_iteration", kPlace);
   }

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <csignal>
 #include <map>
+#include <sstream>
 #include <thread>
 
 namespace reprise::training {
@@ -120,6 +121,40 @@ TEST_F(Proofs, StoppedByATermSignalInTheMiddleOfAnEpochAndResumed) {
   const Outcome resumed = train(*scratch_, {"--resume-from", run, "-q"});
   EXPECT_EQ(resumed.code, 0) << resumed.err;
   expect_unstopped(run);
+}
+
+// All columns but time, data_time and memory, which are those of a process.
+std::string rows_of(const std::string& run) {
+  std::istringstream lines(read_file(run + "/train.tsv"));
+  std::string out;
+  for (std::string line; std::getline(lines, line);) {
+    for (int i = 0; i < 3; ++i) line.resize(line.rfind('\t'));
+    out += line + "\n";
+  }
+  return out;
+}
+
+// Row 3 and 6 span two stops and a row that --max-updates leaves at the end.
+TEST_F(Proofs, RowsThatSpanStopsAreThoseOfTheUnstoppedRun) {
+  const Arguments by_threes = kViT + words("--epochs 2 --log-every 3 --sync-save");
+  const Arguments saves = words("--save-every-updates 1");
+  const std::string whole = run_of("whole", by_threes + saves);
+  const std::string run = *scratch_ / "rows";
+  const Arguments hours = words("--max-hours 1e-9");
+  EXPECT_EQ(train(*scratch_, by_threes + hours + Arguments{"--work-dir", run}).code, 75);
+  const Arguments resume = {"--resume-from", run + "/<last>", "-q"};
+  EXPECT_EQ(train(*scratch_, resume + hours).code, 75);
+  EXPECT_EQ(train(*scratch_, resume + words("--max-hours 0 --max-updates 5")).code, 0);
+  EXPECT_THAT(rows_of(run), HasSubstr("\n5\t"));
+  EXPECT_EQ(train(*scratch_, resume + saves + words("--max-updates 0")).code, 0);
+  std::string rows = rows_of(run);
+  const std::size_t extra = rows.find("\n5\t");
+  ASSERT_NE(extra, std::string::npos);
+  rows.erase(extra, rows.find('\n', extra + 1) - extra);
+  EXPECT_EQ(rows, rows_of(whole));
+  EXPECT_EQ(ledger_digest(run), ledger_digest(whole));
+  // In the middle of an interval too, but for the evaluation after update 5.
+  EXPECT_EQ(training_digest(checkpoint_after(run, 7)), training_digest(checkpoint_after(whole, 7)));
 }
 
 // One of so many signals meets every kernel there is; the heap has to survive each. Those of the

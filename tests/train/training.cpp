@@ -184,6 +184,14 @@ std::string ledger_digest(const fs::path& run) { return sha256_file(run / "ledge
 
 fs::path last_checkpoint(const fs::path& run) { return store::resolve(run.string() + "/<last>"); }
 
+fs::path checkpoint_after(const fs::path& run, std::uint64_t update) {
+  for (const auto& entry : store::RunDirectory::open(run).list()) {
+    if (entry.update == update) return entry.path;
+  }
+  ADD_FAILURE() << "no checkpoint after update " << update << " in " << run;
+  return {};
+}
+
 std::vector<fs::path> checkpoints(const fs::path& run) {
   std::vector<fs::path> out;
   for (const auto& entry : store::RunDirectory::open(run).list()) out.push_back(entry.path);

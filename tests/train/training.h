@@ -76,6 +76,8 @@ std::string training_digest(const std::filesystem::path& file);
 std::string ledger_digest(const std::filesystem::path& run);
 // Of the last checkpoint of a run.
 std::filesystem::path last_checkpoint(const std::filesystem::path& run);
+// The one saved after so many updates; empty, with a test failure, when there is none.
+std::filesystem::path checkpoint_after(const std::filesystem::path& run, std::uint64_t update);
 std::vector<std::filesystem::path> checkpoints(const std::filesystem::path& run);
 
 std::string read_file(const std::filesystem::path& path);

@@ -31,6 +31,7 @@ TEST(Checkpoint, DocumentAndBackKeepsEveryField) {
   c.parents = {{sample::uuid(2), Relation::kResumed}, {sample::uuid(3), Relation::kDistilledFrom}};
   c.fingerprint = sha256("environment");
   c.ledger = LedgerPosition{30, sha256("line")};
+  c.progress->interval = IntervalSums{3, 1.0 / 3, std::numeric_limits<double>::infinity()};
   c.ema.append("fc.weight", sample::floats({3, 4}, 9));
   c.loss_func.append("center", sample::floats({1, 4}, 2));
   const Document document = c.to_document();
@@ -77,6 +78,29 @@ TEST(Checkpoint, WrongFieldsAreNamed) {
               HasSubstr("model/x"));
   EXPECT_THAT(refusal([](Arena& a, DictNode& d) { d.set(a, "optimizer", a.dict()); }),
               HasSubstr("optimizer/state"));
+  const auto with_interval = [](std::int64_t updates, const Value& loss) {
+    return refusal([&](Arena& a, DictNode& d) {
+      const Value interval = a.dict();
+      interval.as_dict().set(a, "updates", Value::integer(updates));
+      if (!loss.is_none()) interval.as_dict().set(a, "loss", loss);
+      DictNode& progress = d.get("reprise").as_dict().get("progress").as_dict();
+      progress.set(a, "interval", interval);
+    });
+  };
+  EXPECT_THAT(with_interval(2, Value()), HasSubstr("progress/interval/loss' is none, a number"));
+  EXPECT_THAT(with_interval(2, Value::boolean(true)), HasSubstr("interval/loss' is a bool"));
+  EXPECT_THAT(with_interval(31, Value::real(1)), HasSubstr("grad_norm"));
+}
+
+TEST(Checkpoint, AnIntervalOfMoreUpdatesThanWereMadeIsRefused) {
+  const std::string text = refusal([](Arena& a, DictNode& d) {
+    const Value interval = a.dict();
+    interval.as_dict().set(a, "updates", Value::integer(31));
+    interval.as_dict().set(a, "loss", Value::real(1));
+    interval.as_dict().set(a, "grad_norm", Value::real(1));
+    d.get("reprise").as_dict().get("progress").as_dict().set(a, "interval", interval);
+  });
+  EXPECT_THAT(text, HasSubstr("interval/updates' is 31, of 30 updates done"));
 }
 
 TEST(Checkpoint, TypesHaveTheirParts) {

@@ -80,7 +80,7 @@ inline Checkpoint model(int number, std::uint64_t epoch, double value) {
   c.model.append("fc.bias", floats({4}, -first, 0.5F));
   c.config = Json{{"lr", 0.001}, {"data", {{"name", "builtin:digits"}}}};
   c.optimizer = adamw(*c.arena, first);
-  c.progress = TrainingProgress{10 * epoch, epoch, 640 * epoch, 0, std::nullopt};
+  c.progress = TrainingProgress{10 * epoch, epoch, 640 * epoch, 0, std::nullopt, std::nullopt};
   c.random = Json{{"seed", 7}};
   store::MetricsState metrics;
   metrics.set_major("val/acc1", store::MetricMode::kMax);
