@@ -3,6 +3,7 @@
 
 #include "ckpt/base/error.h"
 #include "ckpt/base/file.h"
+#include "ckpt/container/crew_letters.h"
 #include "ckpt/container/hdf5.h"
 #include "ckpt/container/open.h"
 #include "tests/ckpt/container/sample.h"
@@ -107,6 +108,7 @@ class CrewTest : public testing::Test {
       if (pid == 0) {
         ::close(ends.leader);
         links.clear();  // the others' ends
+        wires_.clear();
         bool wrote = false;
         try {
           Crew crew(number, size, CrewLink(ends.member, "rank 0"));
@@ -118,9 +120,24 @@ class CrewTest : public testing::Test {
       }
       ::close(ends.member);
       links.emplace_back(ends.leader, fmt::format("rank {}", number));
+      wires_.emplace_back(::dup(ends.leader), fmt::format("rank {}", number));
       children_.push_back(pid);
     }
     return Crew(std::move(links), patience);
+  }
+
+  // The failure that each member reports after the leader has stopped listening.
+  std::vector<std::string> last_reports() {
+    std::vector<std::string> out;
+    for (CrewLink& wire : wires_) {
+      CrewLink::Letter letter;
+      do {
+        letter = wire.receive(std::chrono::seconds(20));
+      } while (word_of(letter.bytes) == CrewWord::kHere);
+      const bool failed = word_of(letter.bytes) == CrewWord::kFailed;
+      out.emplace_back(failed ? decode_failure(letter.bytes).what() : "no failure");
+    }
+    return out;
   }
 
   // Exit codes; -1 for one that was killed.
@@ -179,6 +196,7 @@ class CrewTest : public testing::Test {
   ScratchFolder folder_{std::filesystem::current_path()};  // a disk, where direct writes work
   std::filesystem::path target_ = folder_ / "together.h5";
   std::vector<pid_t> children_;
+  std::vector<CrewLink> wires_;  // the leader's ends, once more
 };
 
 TEST_F(CrewTest, ProcessesGiveTheBitsOfOne) {
@@ -302,13 +320,30 @@ TEST_F(CrewTest, AMemberWithAnotherSaveInHandIsRefused) {
               HasSubstr("it has state 8 in hand, and the file is of state 7"));
 }
 
+// Each member is at its first values until the first process has given up, and must not go on then.
 TEST_F(CrewTest, AFirstProcessThatFailsIsNotWaitedFor) {
-  Crew crew = fork_members({writes(), writes()});
+  const Member member = [](Crew& own) {
+    const auto wait_for_news = [&own] {
+      const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+      while (!own.leader().has_news()) {
+        if (std::chrono::steady_clock::now() > give_up) ::_exit(3);
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+    };
+    return write_share(state(wait_for_news), {&own, 7}, 1);
+  };
+  Crew crew = fork_members({member, member});
   const Document bad = state([] { fail(Code::kIo, "this disk"); });
-  EXPECT_THROW(write(crew, bad), Error);
+  try {
+    write(crew, bad);
+    ADD_FAILURE() << "no error";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("this disk"));
+  }
   EXPECT_FALSE(crew.whole());
   EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
-  for (const int code : ends_of_members()) EXPECT_NE(code, 2);
+  EXPECT_EQ(last_reports(), std::vector<std::string>(2, "the first process gave up this file"));
+  EXPECT_EQ(ends_of_members(), std::vector<int>(2, 1));
 }
 
 TEST_F(CrewTest, AFileThatIsNotBegunLeavesTheCrewWhole) {

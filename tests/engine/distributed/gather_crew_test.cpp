@@ -2,19 +2,27 @@
 #include "engine/distributed/gather_crew.h"
 
 #include "ckpt/base/error.h"
+#include "ckpt/base/sha256.h"
+#include "ckpt/container/hdf5.h"
+#include "tests/ckpt/container/sample.h"
 
+#include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <barrier>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 namespace reprise::engine {
 namespace {
+
+using ::testing::HasSubstr;
 
 // Ranks as threads, which show each other what they gather.
 class Threads {
@@ -84,8 +92,22 @@ class Threads {
 
 constexpr std::chrono::seconds kSoon{5};
 
-// That the links lead from the first process to the number they should.
-void expect_linked(container::Crew& first, std::vector<container::Crew*> members) {
+// More tensors than ranks, so that each has a share of them.
+Document state() {
+  Document document;
+  document.root = document.arena->dict();
+  for (unsigned i = 0; i < 40; ++i) {
+    const Tensor tensor = container::patterned(DType::kFloat32, {1000 + i}, i);
+    document.root.as_dict().append(*document.arena, fmt::format("weight{}", i),
+                                   document.arena->tensor(tensor));
+  }
+  return document;
+}
+
+// That each member has its number and its end of the link to it: a file that they write together
+// has the bits of one that nobody shared, and each that fails is named by its rank.
+void expect_linked(container::Crew& first, const std::vector<container::Crew*>& members,
+                   const std::vector<int>& ranks, std::size_t failing) {
   ASSERT_EQ(first.number(), 0U);
   ASSERT_EQ(first.size(), members.size() + 1);
   for (std::size_t i = 0; i < members.size(); ++i) {
@@ -94,6 +116,30 @@ void expect_linked(container::Crew& first, std::vector<container::Crew*> members
     EXPECT_EQ(members[i]->size(), first.size());
     EXPECT_EQ(members[i]->leader().name(), "rank 0");
   }
+  // `other`: a member that has another state in hand.
+  const auto write = [&](const std::filesystem::path& path, std::optional<std::size_t> other) {
+    std::vector<std::jthread> threads;
+    for (std::size_t i = 0; i < members.size(); ++i) {
+      threads.emplace_back([&, i] {
+        const bool wrote = container::write_share(state(), {members[i], i == other ? 8U : 7U}, 1);
+        // Of a file that fails, the others may have written their shares by then.
+        if (!other || i == other) {
+          EXPECT_EQ(wrote, !other);
+        }
+      });
+    }
+    container::write_hdf5(path, state(), {.crew = container::CrewWork{&first, 7}});
+  };
+  const container::ScratchFolder folder;
+  write(folder / "together.h5", std::nullopt);
+  container::write_hdf5(folder / "alone.h5", state());
+  EXPECT_EQ(sha256_file(folder / "together.h5"), sha256_file(folder / "alone.h5"));
+  try {
+    write(folder / "other.h5", failing);
+    ADD_FAILURE() << "no error";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr(fmt::format("one: rank {}: it has state", ranks[failing])));
+  }
 }
 
 TEST(GatherCrew, RanksOfOneMachineAreNumberedInTheirOrder) {
@@ -101,16 +147,21 @@ TEST(GatherCrew, RanksOfOneMachineAreNumberedInTheirOrder) {
     SCOPED_TRACE(world);
     const auto crews = Threads(world).gather();
     std::vector<container::Crew*> members;
-    for (std::size_t i = 1; i < crews.size(); ++i) members.push_back(crews[i].get());
+    std::vector<int> ranks;
+    for (std::size_t i = 1; i < crews.size(); ++i) {
+      members.push_back(crews[i].get());
+      ranks.push_back(static_cast<int>(i));
+    }
     ASSERT_NE(crews[0], nullptr);
-    expect_linked(*crews[0], members);
+    expect_linked(*crews[0], members, ranks, members.size() / 2);
   }
 }
 
 TEST(GatherCrew, WhoeverCannotReachTheFirstIsLeftOut) {
   const auto crews = Threads(4).gather([](int rank) { return rank == 2; });
   EXPECT_EQ(crews[2], nullptr);
-  expect_linked(*crews[0], {crews[1].get(), crews[3].get()});
+  ASSERT_NE(crews[0], nullptr);
+  expect_linked(*crews[0], {crews[1].get(), crews[3].get()}, {1, 3}, 1);
 }
 
 TEST(GatherCrew, AFirstRankOnAMachineOfItsOwnHasNone) {
