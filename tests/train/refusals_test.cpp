@@ -1,6 +1,8 @@
 // What bad input gets: a message with the next act, the right exit code, and nothing lost.
 #include "tests/train/training.h"
 
+#include "ckpt/base/json.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -244,6 +246,25 @@ TEST_F(Refusals, FullDiskEndsTheRunAndLeavesNoHalfCheckpoint) {
   EXPECT_EQ(outcome.code, 11) << outcome.err;
   EXPECT_THAT(outcome.err, HasSubstr("checkpoints"));
   EXPECT_TRUE(fs::is_empty(fs::path(run) / "checkpoints"));
+  const Json record = parse_json(read_file(fs::path(run) / "run.json"));
+  EXPECT_EQ(record.at("state"), "failed");
+  EXPECT_THAT(record.at("reason").get<std::string>(),
+              AllOf(HasSubstr(run + "/checkpoints/"), HasSubstr("File too large")));
+}
+
+// It may hold a head on one of the checkpoints that would go.
+TEST_F(Refusals, ANeighbourThatIsClosedIsNamedAndNothingIsRemoved) {
+  const fs::path closed = fs::path(*scratch_ / "runs") / "of-others" / "private";
+  fs::create_directories(closed);
+  fs::permissions(closed, fs::perms::none);
+  const std::string run = *scratch_ / "runs" + "/own/1";
+  const Arguments epochs = kTiny + words("--epochs 3 --keep-last 1 --work-dir " + run);
+  const Outcome outcome = train_as_a_user(*scratch_, epochs);
+  fs::permissions(closed, fs::perms::owner_all);
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("no older checkpoint is removed: " + closed.native() +
+                                     " cannot be looked into and may refer to one"));
+  EXPECT_EQ(checkpoints(run).size(), 3u);
 }
 
 // What can be known before the first update is said before there is a run directory.

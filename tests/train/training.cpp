@@ -10,12 +10,15 @@
 #include <sstream>
 
 #include <fcntl.h>
+#include <linux/capability.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <thread>
 
@@ -24,8 +27,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// `prepare` runs in the child process.
 Process start(const Scratch& scratch, const std::string& binary, const Arguments& arguments,
-              rlim_t file_limit = RLIM_INFINITY, const Arguments& environment = {}) {
+              const std::function<void()>& prepare = {}, const Arguments& environment = {}) {
   static int number = 0;
   const std::string name = "process-" + std::to_string(++number);
   Process process{0, scratch / (name + ".out"), scratch / (name + ".err")};
@@ -40,11 +44,7 @@ Process start(const Scratch& scratch, const std::string& binary, const Arguments
     const auto redirect = [](const fs::path& path, int descriptor) {
       dup2(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644), descriptor);
     };
-    if (file_limit != RLIM_INFINITY) {
-      const rlimit limit{file_limit, file_limit};
-      if (setrlimit(RLIMIT_FSIZE, &limit) != 0) _exit(126);
-      std::signal(SIGXFSZ, SIG_IGN);  // the write fails instead
-    }
+    if (prepare) prepare();
     for (const std::string& one : environment) {
       const std::size_t equals = one.find('=');
       ::setenv(one.substr(0, equals).c_str(), one.substr(equals + 1).c_str(), 1);
@@ -102,7 +102,19 @@ Outcome train(const Scratch& scratch, const Arguments& arguments) {
 
 Outcome train_with_file_limit(const Scratch& scratch, const Arguments& arguments,
                               std::uint64_t limit_bytes) {
-  return finish(start(scratch, REPRISE_BIN_TRAIN, arguments, limit_bytes));
+  return finish(start(scratch, REPRISE_BIN_TRAIN, arguments, [limit_bytes] {
+    const rlimit limit{limit_bytes, limit_bytes};
+    if (setrlimit(RLIMIT_FSIZE, &limit) != 0) _exit(126);
+    std::signal(SIGXFSZ, SIG_IGN);  // the write fails instead
+  }));
+}
+
+Outcome train_as_a_user(const Scratch& scratch, const Arguments& arguments) {
+  return finish(start(scratch, REPRISE_BIN_TRAIN, arguments, [] {
+    // Without root there is no such right to give up.
+    prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE);
+    prctl(PR_CAPBSET_DROP, CAP_DAC_READ_SEARCH);
+  }));
 }
 
 Outcome eval(const Scratch& scratch, const Arguments& arguments) {
@@ -119,7 +131,7 @@ Outcome train_and_signal(const Scratch& scratch, const Arguments& arguments, con
 
 Process start_program(const Scratch& scratch, const std::string& program,
                       const Arguments& arguments, const Arguments& environment) {
-  return start(scratch, program, arguments, RLIM_INFINITY, environment);
+  return start(scratch, program, arguments, {}, environment);
 }
 
 Process start_train(const Scratch& scratch, const Arguments& arguments,

@@ -37,6 +37,8 @@ Outcome eval(const Scratch& scratch, const Arguments& arguments);
 // As train(), where no file can grow over `limit_bytes`: what a full disk looks like to a write.
 Outcome train_with_file_limit(const Scratch& scratch, const Arguments& arguments,
                               std::uint64_t limit_bytes);
+// As train(), and what others have closed is closed to it, also where root runs the tests.
+Outcome train_as_a_user(const Scratch& scratch, const Arguments& arguments);
 // As train(), and sends `signal` as soon as train.tsv of `run` has a row for `update`.
 Outcome train_and_signal(const Scratch& scratch, const Arguments& arguments, const std::string& run,
                          std::uint64_t update, int signal);

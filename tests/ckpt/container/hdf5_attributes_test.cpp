@@ -229,6 +229,37 @@ TEST_F(Hdf5Attributes, TextDatasetsAreReadToo) {
             R"({"list":["x","yz"]})");
 }
 
+// Up to 1 MiB in the dataset, where text of variable length takes 16 bytes beside its heap. What is
+// longer stays unread and says so.
+TEST_F(Hdf5Attributes, TextDatasetsAreReadUpToOneMebibyte) {
+  write(R"(
+MiB = 1 << 20
+f['letter'] = np.array(b'a' * (MiB - 1) + b'z')
+f['letter over'] = np.array(b'a' * MiB + b'z')
+words = np.array([b'%07d.' % i for i in range(MiB // 8 + 1)])
+f['words'] = words[:-1]
+f['words over'] = words
+for name, more in ('names', 0), ('names over', 1):
+    f.create_dataset(name, (MiB // 16 + more,), h5py.string_dtype(), fillvalue='')
+    f[name][:] = ['n%d' % (i % 100) for i in range(MiB // 16 + more)]
+)");
+  const Document document = read();
+  const DictNode& root = document.root.as_dict();
+  const std::string_view letter = root.get("letter").as_string();
+  EXPECT_EQ(letter.size(), std::size_t{1} << 20);
+  EXPECT_TRUE(letter.ends_with("az"));
+  const auto& words = root.get("words").as_sequence().items;
+  ASSERT_EQ(words.size(), std::size_t{1} << 17);
+  EXPECT_EQ(words[(1 << 17) - 1].as_string(), "0131071.");
+  const auto& names = root.get("names").as_sequence().items;
+  ASSERT_EQ(names.size(), std::size_t{1} << 16);
+  EXPECT_EQ(names[65535].as_string(), "n35");
+  for (const char* over : {"letter over", "words over", "names over"}) {
+    ASSERT_NE(root.get(over).if_opaque(), nullptr) << over;
+    EXPECT_EQ(root.get(over).as_opaque().name, "hdf5.dataset");
+  }
+}
+
 TEST_F(Hdf5Attributes, TruncationAtEveryLengthIsTyped) {
   write(kEveryKind);
   const std::string whole = read_file(path_);
