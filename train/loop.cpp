@@ -6,6 +6,7 @@
 #include "engine/determinism/determinism.h"
 #include "engine/determinism/op_trace.h"
 #include "engine/device/device.h"
+#include "engine/device/pinned_memory.h"
 #include "engine/optim/ema.h"
 #include "engine/optim/gradient.h"
 #include "engine/shards/sharded_step.h"
@@ -118,6 +119,7 @@ std::unique_ptr<engine::Loader> Loop::make_loader() const {
   options.prefetch = static_cast<unsigned>(c_.prefetch);
   options.seed = number(c_.seed);
   options.largest_side = p_.mode.largest_side();
+  options.allocate = engine::pinned_memory(p_.device);
   return std::make_unique<engine::Loader>(*p_.data.train, p_.mode.views(*p_.data.train),
                                           plan_.shards.local_samples().count, std::move(plan),
                                           options);

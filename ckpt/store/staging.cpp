@@ -51,7 +51,7 @@ class Plan {
   Copy& place(const Tensor& tensor) {
     const Bytes here = tensor.in_place();
     const void* base =
-        here.empty() ? static_cast<const void*>(tensor.storage().get()) : here.data();
+        here.empty() ? tensor.storage()->identity() : static_cast<const void*>(here.data());
     const std::int64_t offset = here.empty() ? tensor.offset() : 0;
     const Key key{base,
                   offset,

@@ -49,8 +49,8 @@ struct LoaderOptions {
   std::uint64_t seed = 0;
   int largest_side = 0;
   // Gives memory for `floats` floats, aligned to 64 bytes, that stays valid and unmoved as
-  // long as the loader lives (pinned memory of a tensor, for example). Called in the
-  // constructor only. Null: the loader's own memory.
+  // long as the loader lives: pinned_memory() where a GPU computes. Called in the constructor only.
+  // Null: the loader's own memory.
   std::function<std::span<float>(std::size_t floats)> allocate;
 };
 

@@ -3,6 +3,8 @@
 #include "ckpt/base/error.h"
 
 #include <ATen/Context.h>
+#include <c10/core/CachingDeviceAllocator.h>
+
 #include <dlfcn.h>
 #include <sys/resource.h>
 
@@ -81,7 +83,16 @@ std::string describe_device(c10::Device device, unsigned threads) {
   return device.str();
 }
 
-std::uint64_t peak_memory_mib(c10::Device /*device*/) {
+std::uint64_t peak_memory_mib(c10::Device device) {
+  // No allocator of the device: nothing has been computed on it.
+  auto* const allocator =
+      device.is_cpu() ? nullptr
+                      : dynamic_cast<c10::DeviceAllocator*>(c10::GetAllocator(device.type()));
+  if (allocator != nullptr && allocator->initialized()) {
+    constexpr auto kAll = static_cast<std::size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+    const auto bytes = allocator->getDeviceStats(device.index()).allocated_bytes[kAll].peak;
+    return static_cast<std::uint64_t>(bytes) >> 20;
+  }
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
   return static_cast<std::uint64_t>(usage.ru_maxrss) / 1024;

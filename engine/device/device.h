@@ -19,7 +19,8 @@ c10::Device choose_device(std::string_view spec, int local_rank = 0);
 // "cpu (AMD EPYC 9355, 2 threads)" or "cuda:0": for the first lines of a run.
 std::string describe_device(c10::Device device, unsigned threads);
 
-// Most resident memory of this process so far, in MiB. What lies on a GPU does not count.
+// The most memory so far, in MiB: what was resident of this process or, on a GPU, what its tensors
+// took there.
 std::uint64_t peak_memory_mib(c10::Device device);
 
 }  // namespace reprise::engine

@@ -3,6 +3,7 @@
 #include "engine/data/loader.h"
 #include "engine/data/sampler.h"
 #include "engine/determinism/determinism.h"
+#include "engine/device/pinned_memory.h"
 
 #include <ATen/ATen.h>
 
@@ -63,6 +64,7 @@ void for_each_micro_batch(const Dataset& dataset, const View& view, const Evalua
   LoaderOptions loading;
   loading.workers = options.workers;
   loading.seed = options.seed;
+  loading.allocate = pinned_memory(device);
   Loader loader(dataset, {view}, in_flight * kMicroBatch, plan, loading);
 
   std::uint64_t done = 0;

@@ -20,7 +20,8 @@ namespace reprise::engine {
 SampleRange evaluated_samples(std::uint64_t samples, const Communicator& communicator);
 
 // One micro-batch: kMicroBatch samples of which the first `real` are samples and the rest padding;
-// `first` counts from the first sample of this process.
+// `first` counts from the first sample of this process. What it computes on a GPU it brings to the
+// host before it returns.
 using MicroBatchFunction =
     std::function<void(const TrainingBatch& part, std::uint64_t first, std::uint64_t real)>;
 

@@ -4,6 +4,7 @@
 #include "engine/determinism/determinism.h"
 #include "engine/determinism/op_trace.h"
 #include "engine/device/memory.h"
+#include "engine/device/side_stream.h"
 #include "engine/shards/gradient_tree.h"
 #include "engine/shards/reduce.h"
 #include "engine/shards/running_statistics.h"
@@ -43,42 +44,57 @@ class LeafGradients : public GradientSink {
 };
 
 // Sums the tree over all ranks, a piece as soon as this process has its share of it, in a thread
-// beside the ones that compute. The order of pieces is the same on all ranks, whatever is ready.
+// beside the ones that compute, and on a GPU in a stream beside theirs. The order of pieces is the
+// same on all ranks, whatever is ready.
 class Reduction {
  public:
-  Reduction(GradientTree& tree, Communicator& communicator)
-      : tree_(tree), communicator_(communicator) {
+  Reduction(GradientTree& tree, SideStream& stream, Communicator& communicator)
+      : tree_(tree), stream_(stream), communicator_(communicator) {
     if (communicator.world() > 1) thread_ = std::thread([this] { reduce(); });
   }
   // Without finish(), a leaf failed: what is under way ends, nothing further begins.
   ~Reduction() {
     tree_.give_up();
-    if (thread_.joinable()) thread_.join();
+    join();
   }
   Reduction(const Reduction&) = delete;
   Reduction& operator=(const Reduction&) = delete;
 
   // Errors: those of Communicator.
   void finish() {
-    if (thread_.joinable()) thread_.join();
+    join();
     if (failure_) std::rethrow_exception(failure_);
   }
 
  private:
+  void join() {
+    if (thread_.joinable()) thread_.join();
+  }
+
   void reduce() {
     try {
       prepare_compute_thread();
+      const SideStream::Scope beside(stream_);
       for (std::size_t i = 0; i < tree_.pieces(); ++i) {
         std::optional<at::Tensor> piece = tree_.wait_for(i);
-        if (!piece) return;
+        if (!piece) break;
+        // It is there once the device has done what it was asked for.
+        stream_.after_compute();
         reduce_over_ranks(*piece, communicator_);
       }
     } catch (...) {
       failure_ = std::current_exception();
     }
+    try {
+      // Also after an error: the memory is the next update's.
+      stream_.before_compute();
+    } catch (...) {
+      if (!failure_) failure_ = std::current_exception();
+    }
   }
 
   GradientTree& tree_;
+  SideStream& stream_;
   Communicator& communicator_;
   std::exception_ptr failure_;
   std::thread thread_;
@@ -93,6 +109,7 @@ struct ShardedStep::State {
   WorkerPool& pool;
   Communicator& communicator;
   GradientTree tree;
+  SideStream reduction_stream;
   // Per leaf of this process: loss, sums, moments, second moments; and the same of all processes.
   std::size_t record_size = 0;
   std::vector<double> local_records;
@@ -106,7 +123,8 @@ struct ShardedStep::State {
         device(where),
         pool(threads),
         communicator(processes),
-        tree(layout, step_options.extra_elements, where, step_options.plan.local_leaves()) {
+        tree(layout, step_options.extra_elements, where, step_options.plan.local_leaves()),
+        reduction_stream(where) {
     record_size = 1 + options.sums + (options.second_moments ? 2 : 1) * moment_elements();
     local_records.resize(record_size * options.plan.local_leaves());
     records.resize(record_size * options.plan.leaves());
@@ -198,7 +216,7 @@ const StepResult& ShardedStep::run(Weights& weights, std::uint64_t update,
     translate_torch_errors(
         [&] { state.compute_leaf(weights, trainable, update, local, function); });
   };
-  Reduction reduction(state.tree, state.communicator);
+  Reduction reduction(state.tree, state.reduction_stream, state.communicator);
   if (state.device.is_cpu()) {
     state.pool.run(plan.local_leaves(), leaf);
   } else {

@@ -64,8 +64,9 @@ struct ShardedStepOptions {
 // world and rank): neither threads nor processes change it. On CPU leaves are computed side
 // by side on the pool; on a GPU one after another. A pair of the tree is added as soon as both
 // halves are there, so about threads + log2(leaves) gradients are alive at a time; sums over
-// processes begin while the last leaves are still computed.
-// Weights must not change during run(). Used from one thread.
+// processes begin while the last backward pass goes on, on a GPU in a stream of their own.
+// Weights must not change during run(). Used from one thread, which on a GPU has read the loss when
+// run() returns: the device has then seen whatever it was given before, samples among it.
 class ShardedStep {
  public:
   // `pool` and `communicator` must outlive this. Errors: those of ShardPlan::validate().

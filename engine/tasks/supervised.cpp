@@ -25,7 +25,7 @@ TrainingBatch tensors_of(const Batch& batch, std::int64_t channels, c10::Device 
   TrainingBatch tensors;
   tensors.images =
       borrowed(batch.views[view].data(), {samples, channels, size.height, size.width}, at::kFloat)
-          .to(device);
+          .to(device, /*non_blocking=*/true);
   if (batch.values.empty()) {
     tensors.labels = borrowed(batch.labels.data(), {samples}, at::kLong).to(device);
   } else {

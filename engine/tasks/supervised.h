@@ -21,7 +21,8 @@ struct TrainingBatch {
 };
 
 // Tensors over the memory of a loaded batch, without a copy on CPU: valid as long as `batch`
-// is. `view`: which of its views.
+// is. A GPU copies images from pinned memory while the host goes on: `batch` has to stay until
+// something has been read of what is computed with them. `view`: which of its views.
 TrainingBatch tensors_of(const Batch& batch, std::int64_t channels, c10::Device device,
                          std::size_t view = 0);
 

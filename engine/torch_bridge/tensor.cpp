@@ -36,6 +36,31 @@ constexpr std::array<std::pair<DType, at::ScalarType>, 21> kTypes{{
     {DType::kFloat8E8M0FNU, at::kFloat8_e8m0fnu},
 }};
 
+// The bytes of a contiguous tensor of a GPU, which come to the host when they are asked for and go
+// where they are wanted, without a copy in between.
+class DeviceStorage : public Storage {
+ public:
+  explicit DeviceStorage(const at::Tensor& tensor) : bytes_(tensor.view(-1).view(at::kByte)) {}
+
+  std::uint64_t size_bytes() const override { return static_cast<std::uint64_t>(bytes_.numel()); }
+  void read(std::uint64_t offset, MutableBytes out) const override {
+    if (out.empty()) return;
+    const auto count = static_cast<std::int64_t>(out.size());
+    const at::Tensor target = at::from_blob(out.data(), {count}, at::TensorOptions(at::kByte));
+    target.copy_(bytes_.narrow(0, static_cast<std::int64_t>(offset), count));
+  }
+  const void* identity() const override { return bytes_.const_data_ptr(); }
+
+ private:
+  at::Tensor bytes_;
+};
+
+Tensor view_of_device(const at::Tensor& tensor) {
+  const at::Tensor values = tensor.resolve_conj().resolve_neg().contiguous();
+  return Tensor::contiguous(from_torch(values.scalar_type()), values.sizes().vec(),
+                            std::make_shared<DeviceStorage>(values));
+}
+
 }  // namespace
 
 at::ScalarType to_torch(DType dtype) {
@@ -58,7 +83,7 @@ Tensor view_of(const at::Tensor& tensor) {
   if (tensor.layout() != at::kStrided || tensor.is_quantized() || tensor.is_meta()) {
     fail(Code::kUnsupported, "a {} tensor cannot be stored in a checkpoint", tensor.toString());
   }
-  if (!tensor.is_cpu()) return view_of(tensor.detach().to(at::kCPU));
+  if (!tensor.is_cpu()) return view_of_device(tensor.detach());
   const DType dtype = from_torch(tensor.scalar_type());
   // The span starts at the first element of this tensor, not of its storage: a parameter in a
   // flat buffer must not drag the whole buffer along.

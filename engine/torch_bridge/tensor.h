@@ -11,10 +11,12 @@ namespace reprise::engine {
 at::ScalarType to_torch(DType dtype);
 DType from_torch(at::ScalarType type);
 
-// A view of the memory of `tensor`, which is kept alive; strides stay. What is on a GPU is
-// copied to the host first. A later write to `tensor` is seen through the view: take a
-// snapshot before training goes on.
-// Errors: kUnsupported for sparse, quantized and meta tensors and negative strides.
+// A view of the memory of `tensor`, which is kept alive; strides stay. What is on a GPU comes to
+// the host when it is read, as much of it as is read, straight to where it is wanted; what is not
+// contiguous there is gathered there at once. A later write to `tensor` is seen through the view:
+// take a snapshot before training goes on.
+// Errors: kUnsupported for sparse, quantized and meta tensors and negative strides; reading gives
+// c10::Error for what the device says.
 Tensor view_of(const at::Tensor& tensor);
 
 // The values of `tensor` in contiguous memory of its own, on the CPU.

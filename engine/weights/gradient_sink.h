@@ -2,14 +2,16 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <c10/util/ThreadLocalDebugInfo.h>
 
 #include <cstddef>
 
 namespace reprise::engine {
 
-// Takes the gradients of one backward pass on the CPU, each as soon as it is complete, in the
-// thread of that pass, so that it can be added to others while it is in the cache and its memory
-// serves the next one. `parameter` is an index of the layout; a parameter that plays no part in
+// Takes the gradients of one backward pass, each as soon as it is complete, so that it can be added
+// to others while it is in the cache and its memory serves the next one; on a GPU, as soon as the
+// device has been asked for it. Comes from one thread: the one that asked for the pass or, on a
+// GPU, one of LibTorch's. `parameter` is an index of the layout; a parameter that plays no part in
 // the loss does not come. The tensor may share memory with others: it is not to be written.
 class GradientSink {
  public:
@@ -17,9 +19,9 @@ class GradientSink {
   virtual void take(std::size_t parameter, const at::Tensor& gradient) = 0;
 };
 
-// While it lives, what backward passes of this thread find for parameters of Weights that require
-// gradients goes to `sink`, and autograd hands on zeros in its place. Null: it stays with autograd,
-// as without a scope and as in backward passes on a GPU, which LibTorch runs in threads of its own.
+// While it lives, what the backward passes that this thread asks for find for parameters of Weights
+// that require gradients goes to `sink`, and autograd hands on zeros in its place. Null: it stays
+// with autograd, as without a scope. LibTorch takes the scope along into threads of its own.
 class GradientScope {
  public:
   explicit GradientScope(GradientSink* sink);
@@ -28,11 +30,11 @@ class GradientScope {
   GradientScope& operator=(const GradientScope&) = delete;
 
  private:
-  GradientSink* before_;
+  c10::DebugInfoGuard guard_;
 };
 
 // Has `tensor`, the leaf that stands for `parameter` and requires gradients, report to the scope
-// of its thread. Once a tensor.
+// of the pass. Once a tensor.
 void report_gradients(const at::Tensor& tensor, std::size_t parameter);
 
 }  // namespace reprise::engine

@@ -42,7 +42,7 @@ class Weights {
   const std::vector<at::Tensor>& buffers() const { return buffers_; }
 
   // With true, trainable parameters ask autograd for gradients: the weights that learn. They go to
-  // the GradientScope of the thread that has them.
+  // the GradientScope of the backward pass.
   void require_gradients(bool on);
 
   // While it lives, kernels of convolutions are copies whose channels lie together, as oneDNN

@@ -72,10 +72,15 @@ inline Digest digest_of(const Weights& weights, const Weights& average,
   return sha.finish();
 }
 
-inline SmallRunResult run_small(const SmallRun& run, unsigned threads, Communicator& communicator) {
+inline TrainingBatch on_device(const TrainingBatch& batch, c10::Device device) {
+  return {batch.images.to(device), batch.labels.to(device), batch.values};
+}
+
+inline SmallRunResult run_small(const SmallRun& run, unsigned threads, Communicator& communicator,
+                                c10::Device device = c10::kCPU) {
   WorkerPool pool(threads);
   const auto network = build_network(run.network);
-  Weights weights = Weights::initialised(network->layout(), 42);
+  Weights weights = Weights::initialised(network->layout(), 42, device);
   weights.require_gradients(true);
   Weights average = weights.clone();
   const auto optimizer = make_optimizer(run.optimizer, weights);
@@ -88,10 +93,11 @@ inline SmallRunResult run_small(const SmallRun& run, unsigned threads, Communica
   options.sums = 1;
   options.activation_checkpointing = run.activation_checkpointing;
   options.compute_type = run.compute_type;
-  ShardedStep step(options, network->layout(), c10::kCPU, pool, communicator);
+  ShardedStep step(options, network->layout(), device, pool, communicator);
   SmallRunResult result;
   for (std::uint64_t update = 0; update < run.updates; ++update) {
-    const TrainingBatch batch = made_up_batch(run.network, update, options.plan.local_samples());
+    const TrainingBatch batch =
+        on_device(made_up_batch(run.network, update, options.plan.local_samples()), device);
     const StepResult& out =
         step.run(weights, update, supervised(*network, weights, objective, batch));
     const double norm = gradient_norm(out.gradient, pool);

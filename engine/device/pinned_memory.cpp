@@ -1,0 +1,36 @@
+#include "engine/device/pinned_memory.h"
+
+#include "ckpt/base/error.h"
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace reprise::engine {
+namespace {
+
+std::string first_line(const std::exception& error) {
+  const std::string text = error.what();
+  return printable(text.substr(0, text.find('\n')));
+}
+
+}  // namespace
+
+FloatMemory pinned_memory(c10::Device device) {
+  if (device.is_cpu()) return nullptr;
+  return [taken = std::make_shared<std::vector<at::Tensor>>()](std::size_t floats) {
+    const auto options = at::TensorOptions(at::kFloat).pinned_memory(true);
+    try {
+      taken->push_back(at::empty({static_cast<std::int64_t>(floats)}, options));
+    } catch (const std::exception& error) {
+      fail(Code::kIo,
+           "no {} bytes of pinned memory for a batch ({}); lower --prefetch or the batch",
+           floats * sizeof(float), first_line(error));
+    }
+    return std::span(taken->back().mutable_data_ptr<float>(), floats);
+  };
+}
+
+}  // namespace reprise::engine
