@@ -17,16 +17,20 @@ int main(int argc, char** argv) {
                "of a run: every checkpoint, and each new one until the run ends");
   command.option("--data", options.data, "evaluate on this instead of what training evaluated on")
       .placeholder("DATA");
-  command.option("--max-eval-samples", options.max_samples,
-                 "evaluate on so many samples, spread over the set; 0: all");
+  command
+      .option("--max-eval-samples", options.max_samples,
+              "evaluate on so many samples, spread over the set; 0: all")
+      .standard("as in training");
   command.option("--batch-size", options.batch_size, "samples in flight; no metric depends on it");
   command.flag("--compare-origin", options.compare_origin,
                "fail unless every metric is what training logged, to the last bit");
-  command.option("--device", options.device, "auto, cpu, cuda, cuda:1").placeholder("DEVICE");
+  command.option("--device", options.device, "auto, cpu, cuda, cuda:1; auto: a GPU if there is one")
+      .placeholder("DEVICE");
   command.option("--workers", options.workers, "threads that load images");
   command
-      .option("--image-size", options.image_size,
-              "side of what the network sees, for checkpoints that do not say it")
+      .option(
+          "--image-size", options.image_size,
+          "side of what the network sees, for checkpoints that do not say it; 0: that of the data")
       .placeholder("PIXELS");
   command.flag("--skip-bad", options.skip_bad, "leave out images that do not decode");
   command
@@ -34,13 +38,16 @@ int main(int argc, char** argv) {
               "judge the network, or its backbone alone: by the vote of the nearest training "
               "samples, or by a linear layer trained on its features; auto: knn for a dino "
               "checkpoint, else network")
+      .placeholder("WHAT")
       .choices({"auto", "network", "knn", "linear"});
-  command.option("--neighbours", options.neighbours, "how many vote with knn (20)")
-      .placeholder("N");
+  command.option("--neighbours", options.neighbours, "how many vote with knn")
+      .placeholder("N")
+      .standard("as in training, else 20");
   command
       .option("--bank-samples", options.bank_samples,
               "training samples for knn and linear, spread over the set; 0: all")
-      .placeholder("N");
+      .placeholder("N")
+      .standard("as in training, else 0");
   command
       .option("--backbone", options.backbone,
               "the checkpoint that holds a head's backbone, if it is not found by its UUID")

@@ -173,7 +173,7 @@ Config effective_config(const std::vector<OptionLayer>& layers, int world = 1);
 // Errors: kNotFound; kUsage naming file and line, for an unknown key with the nearest one.
 OptionLayer read_config_file(const std::string& path);
 
-// Every option with its value and its help as TOML, which read_config_file() reads back to an
+// Every option with its value as TOML, under its heading, which read_config_file() reads back to an
 // equal configuration.
 std::string to_toml(const Config& config);
 

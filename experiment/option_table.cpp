@@ -2,6 +2,8 @@
 
 #include "experiment/option_groups.h"
 
+#include <fmt/format.h>
+
 namespace reprise::experiment {
 namespace {
 
@@ -32,6 +34,15 @@ const OptionSpec* find_option(std::string_view key) {
     if (spec.key == key) return &spec;
   }
   return nullptr;
+}
+
+std::string standard_of(const OptionSpec& spec) {
+  if (!spec.follows.empty()) return spec.follows;
+  static const Config plain;
+  const OptionValue value = get_option(plain, spec);
+  if (const auto* on = std::get_if<bool>(&value)) return "--" + (*on ? spec.key : spec.off_name());
+  if (const auto* text = std::get_if<std::string>(&value)) return *text;
+  return std::visit([](const auto& number) { return fmt::format("{}", number); }, value);
 }
 
 const std::vector<std::string>& option_keys() {

@@ -35,6 +35,8 @@ struct OptionSpec {
   std::vector<std::string> choices = {};
   // Those it means something in; empty: all. Elsewhere it has to be left alone.
   std::vector<std::string> modes = {};
+  // Of a field that follows from others: its value, in words, when nobody gives it.
+  std::string follows = {};
   // Of a switch: the name that turns it off. Empty: "no-" and the key.
   std::string opposite = {};
 
@@ -46,6 +48,9 @@ std::span<const OptionSpec> option_table();
 
 // nullptr when there is none.
 const OptionSpec* find_option(std::string_view key);
+// What holds when nobody gives it, as help says it: "64", "--validate"; empty where there is
+// nothing.
+std::string standard_of(const OptionSpec& spec);
 // All keys, for suggestions.
 const std::vector<std::string>& option_keys();
 

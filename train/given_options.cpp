@@ -21,10 +21,14 @@ GivenOptions::GivenOptions(Command& command) {
           using Field = decltype(field);
           if constexpr (kHolds<Field>(bool{})) {
             auto& place = slot.value.emplace<std::optional<bool>>();
-            command.toggle(name, "--" + spec.off_name(), place, spec.help).group(spec.group);
+            command.toggle(name, "--" + spec.off_name(), place, spec.help)
+                .group(spec.group)
+                .standard(experiment::standard_of(spec));
           } else {
             const auto describe = [&](auto& place) {
-              Option& option = command.option(name, place, spec.help).group(spec.group);
+              Option& option = command.option(name, place, spec.help)
+                                   .group(spec.group)
+                                   .standard(experiment::standard_of(spec));
               if (!spec.placeholder.empty()) option.placeholder(spec.placeholder);
               if (!spec.choices.empty()) option.choices(spec.choices);
             };

@@ -35,6 +35,15 @@ std::string spaced(std::string_view names) {
   return out;
 }
 
+// What stands behind an explanation: " (sgd, adam; default adam)". An empty choice is that of
+// nothing given, which the explanation speaks of.
+std::string in_brackets(std::vector<std::string> choices, const std::string& standard) {
+  std::erase(choices, "");
+  std::string out = fmt::format("{}", fmt::join(choices, ", "));
+  if (!standard.empty()) out += fmt::format("{}default {}", out.empty() ? "" : "; ", standard);
+  return out.empty() ? out : " (" + out + ")";
+}
+
 }  // namespace
 
 std::string CommandHelp::wrapped(std::string_view text, std::size_t indent) const {
@@ -94,7 +103,7 @@ std::string CommandHelp::option_list(const std::deque<Option>& options, bool pos
     std::string left = spaced(option.names_);
     if (option.kind_ == Option::Kind::kValue) left += " " + option.placeholder_;
     std::string help = option.help_;
-    if (!option.choices_.empty()) help += fmt::format(" ({})", fmt::join(option.choices_, ", "));
+    help += in_brackets(option.choices_, option.standard_);
     add(positionals ? "arguments" : option.group_, left, help);
   }
   if (!rest_name.empty()) add("arguments", "-- " + std::string(rest_name), rest_help);
@@ -156,6 +165,7 @@ std::string CommandHelp::description() const {
                       {"placeholder", option.placeholder_},
                       {"help", option.help_},
                       {"choices", option.choices_},
+                      {"default", option.standard_},
                       {"required", option.required_},
                       {"group", option.group_}});
     }

@@ -17,7 +17,7 @@ class CommandHelp {
   std::string overview() const;
   std::string command(const Command& command) const;
   // Everything, as JSON: {program, version, summary, commands: [{name, summary, about, options:
-  // [{names, kind, placeholder, help, choices, required, group}], example, exit_codes}]}.
+  // [{names, kind, placeholder, help, choices, default, required, group}], example, exit_codes}]}.
   std::string description() const;
 
  private:

@@ -104,6 +104,21 @@ std::string_view default_placeholder(const OptionTarget& target) {
       target);
 }
 
+// What a target holds before anything is parsed, as it would be given.
+std::string standard_of(const OptionTarget& target) {
+  return std::visit(
+      [](auto* place) -> std::string {
+        using T = std::remove_pointer_t<decltype(place)>;
+        if constexpr (std::is_same_v<T, std::filesystem::path>) return place->string();
+        if constexpr (std::is_same_v<T, std::string>) return *place;
+        if constexpr (std::is_arithmetic_v<T> && !std::is_same_v<T, bool>) {
+          return fmt::format("{}", *place);
+        }
+        return {};
+      },
+      target);
+}
+
 std::string display_name(const std::string& names) { return names.substr(names.rfind(',') + 1); }
 
 std::vector<std::string> split_names(std::string_view names) {
@@ -140,7 +155,11 @@ Option::Option(Kind kind, std::string names, OptionTarget target, std::string he
       names_(std::move(names)),
       target_(target),
       help_(std::move(help)),
-      placeholder_(default_placeholder(target)) {}
+      placeholder_(default_placeholder(target)),
+      standard_(kind == Kind::kValue ? standard_of(target) : std::string()) {
+  bool* const* on = std::get_if<bool*>(&target);
+  if (kind == Kind::kToggle && on != nullptr) standard_ = split_names(names_)[**on ? 0 : 1];
+}
 
 Option& Command::add(Option option) { return options_.emplace_back(std::move(option)); }
 
@@ -183,7 +202,7 @@ void CommandLine::add_common(std::deque<Option>& options) {
   add(Kind::kValue, "--color", &color_, "colours")
       .placeholder("WHEN")
       .choices({"auto", "always", "never"});
-  add(Kind::kValue, "--jobs", &io_.jobs, "threads to use; 0, the default, is one a core");
+  add(Kind::kValue, "--jobs", &io_.jobs, "threads to use; 0: one a core");
   add(Kind::kFlag, "-h,--help", &help_, "print this help");
   add(Kind::kFlag, "--version", &version_, "print the version");
 }

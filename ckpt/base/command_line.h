@@ -50,6 +50,9 @@ class Option {
   Option& placeholder(std::string word) { return placeholder_ = std::move(word), *this; }
   // Only these values; another one is refused with the nearest.
   Option& choices(std::vector<std::string> values) { return choices_ = std::move(values), *this; }
+  // What holds when it is not given, as help says it. Known already of a target that is not empty;
+  // this is for optional ones, whose value comes from elsewhere.
+  Option& standard(std::string words) { return standard_ = std::move(words), *this; }
   // The heading in help under which it stands ("options" otherwise).
   Option& group(std::string heading) { return group_ = std::move(heading), *this; }
 
@@ -68,6 +71,7 @@ class Option {
   std::string placeholder_;
   std::string group_ = "options";
   std::vector<std::string> choices_;
+  std::string standard_;
 };
 
 // One command: `ckpt show`, or the whole of a binary that has no commands. Lives in its

@@ -130,7 +130,7 @@ void add_runs(CommandLine& app) {
       "one that failed says why, in full with --json.");
   command.positional("ROOT", options->root, "where to look; the current folder otherwise")
       .optional();
-  command.option("--depth", options->depth, "levels below ROOT to look into; 3 otherwise");
+  command.option("--depth", options->depth, "levels below ROOT to look into");
   command.example("ckpt runs runs", "one row for each run below runs/");
   command.on_run([options](Io& io) { return run(*options, io); });
 }

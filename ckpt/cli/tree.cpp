@@ -216,8 +216,7 @@ void add_tree(CommandLine& app) {
       "gives the canonical form (docs/legacy-formats.md) with the digest of each tensor, whole.");
   command.positional("FILE", options->file,
                      "a file of any readable format, or a reference such as runs/a/<last>");
-  command.option("--max-depth", options->max_depth, "levels to print; 12 otherwise")
-      .placeholder("N");
+  command.option("--max-depth", options->max_depth, "levels to print").placeholder("N");
   command.example("ckpt tree old/checkpoint.pth --max-depth 2", "shows the two outermost levels");
   command.on_run([options](Io& io) { return run(*options, io); });
 }

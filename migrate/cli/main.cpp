@@ -18,7 +18,7 @@ int main(int argc, char** argv) {
       "continues where it was; a bad file is reported and the rest goes on.");
   command.positional("IN", options.inputs, "checkpoint files, or directories of them");
   command.option("-o,--output", options.output, "directory for the results").placeholder("DIR");
-  command.option("--to", options.to, "format of the results; h5 otherwise")
+  command.option("--to", options.to, "format of the results")
       .placeholder("FORMAT")
       .choices({"h5", "pth"});
   command.flag("--recursive", options.recursive, "look into subdirectories too");

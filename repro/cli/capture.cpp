@@ -147,10 +147,10 @@ void describe_capture(Command& command, CaptureOptions& options) {
   const std::string group = "options of the snapshot";
   command.toggle("--snapshot", "--no-snapshot", options.snapshot, "keep the code in snapshot.zip")
       .group(group);
-  command.option("--budget", options.budget, "refuse when it would be larger; 50MB otherwise")
+  command.option("--budget", options.budget, "refuse when it would be larger")
       .placeholder("SIZE")
       .group(group);
-  command.option("--file-limit", options.file_limit, "refuse larger files; 5MB otherwise")
+  command.option("--file-limit", options.file_limit, "refuse larger files")
       .placeholder("SIZE")
       .group(group);
   command.option("--exclude", options.exclude, "leave files out, such as 'data/*'; recorded")

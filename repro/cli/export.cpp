@@ -58,8 +58,7 @@ void add_export(CommandLine& app) {
   command.positional("RUN", options->runs, "run directories");
   command.option("--mlflow", options->mlflow, "add the runs to this tracking directory")
       .placeholder("DIR");
-  command.option("--experiment", options->experiment, "MLflow's experiment; reprise otherwise")
-      .placeholder("NAME");
+  command.option("--experiment", options->experiment, "MLflow's experiment").placeholder("NAME");
   command.option("--ro-crate", options->crate, "directory to make").placeholder("DIR");
   command.option("--license", options->crate_options.license, "of the crate: a URL, or words")
       .placeholder("TEXT");

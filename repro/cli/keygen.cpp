@@ -60,7 +60,7 @@ void add_keygen(CommandLine& app) {
       "directories (model-signing v1.0) need one of the ECDSA types; everything else also takes "
       "Ed25519.");
   command.positional("NAME", options->name, "path of the two files, without their suffix");
-  command.option("--type", options->type, "algorithm; ecdsa-p256 otherwise")
+  command.option("--type", options->type, "algorithm")
       .placeholder("TYPE")
       .choices({"ed25519", "ecdsa-p256", "ecdsa-p384"});
   command.example("repro keygen ~/keys/release", "writes ~/keys/release.key and .pub");

@@ -3,6 +3,7 @@
 Usage: options_test.py REPOSITORY PROGRAM...
 """
 
+import json
 import pathlib
 import re
 import shlex
@@ -24,6 +25,37 @@ def has(text, option):
 
 # Options of programs that we call, or that call us.
 FOREIGN = ["--signal --no-python"]
+
+
+def shown(option):
+    """How help shows an option's choices and default, or nothing."""
+    choices = ", ".join(choice for choice in option["choices"] if choice)
+    default = f"default {option['default']}" if option["default"] else ""
+    return f"({'; '.join(filter(None, [choices, default]))})" if choices or default else ""
+
+
+def defaults_that_help_hides(train, help_text):
+    """Options whose default in help is not the value that --print-config gives them."""
+    describe = json.loads(subprocess.check_output([train, "--describe"]))
+    config = json.loads(subprocess.check_output([train, "--print-config", "--json"]))
+    flat = " ".join(help_text.split())
+    follows = ["batch-size", "shards", "lr", "weight-decay", "weight-decay-end"]
+    for option in describe["commands"][0]["options"]:
+        names = option["names"].split(",")
+        key = names[0].removeprefix("--")
+        if key not in config:
+            continue
+        value, default = config.pop(key), option["default"]
+        if isinstance(value, bool):
+            right = default == names[0 if value else 1]
+        elif isinstance(value, str):
+            right = default == value or (key, default) == ("arch", "auto")
+        else:
+            right = default if key in follows else float(default) == value
+        explained = " ".join(f"{option['help']} {shown(option)}".split())
+        if not right or explained not in flat:
+            yield f"train --help: {names[0]}: default '{default}', --print-config says {value}"
+    yield from (f"train has no option for {key}" for key in config)
 
 
 def main():
@@ -75,6 +107,7 @@ def main():
                     checked += 1
                     if not has(text, option):
                         problems.append(f"{path.name}: {' '.join(command)} has no {option}: {line}")
+    problems += defaults_that_help_hides(binaries["train"], help_of("train"))
     print(*problems, f"{checked} options checked", sep="\n")
     assert checked > 50
     sys.exit(1 if problems else 0)

@@ -59,6 +59,30 @@ TEST(Config, EveryOptionIsAKeyOfThePrintedConfiguration) {
   }
 }
 
+// An option whose field follows from others says so in words; any other one by its field.
+TEST(Options, EachSaysWhatHoldsWhenItIsNotGiven) {
+  for (const OptionSpec& spec : option_table()) {
+    const bool follows = std::visit(
+        [](auto field) {
+          const Config plain;
+          using T = std::remove_cvref_t<decltype(plain.*field)>;
+          return std::is_same_v<T, std::optional<double>> ||
+                 std::is_same_v<T, std::optional<std::int64_t>>;
+        },
+        spec.field);
+    EXPECT_EQ(!spec.follows.empty(), follows) << spec.key;
+  }
+  const auto standard = [](const char* key) { return standard_of(*find_option(key)); };
+  EXPECT_EQ(standard("epochs"), "10");
+  EXPECT_EQ(standard("eps"), "1e-08");
+  EXPECT_EQ(standard("schedule"), "cosine");
+  EXPECT_EQ(standard("validate"), "--validate");
+  EXPECT_EQ(standard("async-save"), "--async-save");
+  EXPECT_EQ(standard("nesterov"), "--no-nesterov");
+  EXPECT_EQ(standard("work-dir"), "");
+  EXPECT_EQ(standard("batch-size"), "64");
+}
+
 TEST(Config, CheckpointKeepsEveryOptionExactly) {
   const Config config =
       effective_config({layer({{"lr", 0.1 + 0.2}, {"batch-size", std::int64_t{24}}})});

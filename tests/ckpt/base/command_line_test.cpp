@@ -166,6 +166,33 @@ TEST(CommandLine, HelpEndsWithExampleAndExitCodes) {
   EXPECT_NE(run(sample, {"--help"}).out.find("  show  Say what a file is\n"), std::string::npos);
 }
 
+TEST(CommandLine, HelpShowsChoicesAndWhatHoldsWhenNothingIsGiven) {
+  std::uint64_t count = 64;
+  double rate = 1e-8;
+  bool keep = false;
+  std::string take, kind = "h5";
+  std::optional<int> most;
+  CommandLine app("whole", "Does one thing.");
+  Command& self = app.program();
+  self.option("--count", count, "how many");
+  self.option("--rate", rate, "how fast");
+  self.toggle("--keep", "--drop", keep, "what is there");
+  self.option("--take", take, "which; empty: all").choices({"", "a", "b"});
+  self.option("--kind", kind, "of what kind").choices({"h5", "pth"});
+  self.option("--most", most, "at most").standard("as before");
+  self.on_run([](Io&) { return 0; });
+  testing::internal::CaptureStdout();
+  const char* argv[] = {"whole", "--count", "3", "--help"};
+  EXPECT_EQ(app.run(4, argv), 0);
+  const std::string help = testing::internal::GetCapturedStdout();
+  for (const char* text :
+       {"how many (default 64)\n", "how fast (default 1e-08)\n", "what is there (default --drop)\n",
+        "which; empty: all (a, b)\n", "of what kind (h5, pth; default h5)\n",
+        "at most (default as before)\n"}) {
+    EXPECT_NE(help.find(text), std::string::npos) << text << help;
+  }
+}
+
 TEST(CommandLine, VersionAndDescription) {
   Sample sample;
   EXPECT_TRUE(run(sample, {"--version"}).out.starts_with("sample "));
