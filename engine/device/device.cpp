@@ -4,6 +4,7 @@
 
 #include <ATen/Context.h>
 #include <c10/core/CachingDeviceAllocator.h>
+#include <c10/core/impl/DeviceGuardImplInterface.h>
 
 #include <dlfcn.h>
 #include <sys/resource.h>
@@ -31,11 +32,11 @@ int gpu_count() {
 }
 
 [[noreturn]] void fail_no_gpu(std::string_view spec, int found) {
-  if (!driver_present()) {
+  if (found == 0 && !driver_present()) {
     fail(Code::kNotFound,
          "--device {}: this machine has no NVIDIA driver (/dev/nvidiactl); use --device cpu", spec);
   }
-  if (!cuda_loaded()) {
+  if (found == 0 && !cuda_loaded()) {
     fail(Code::kNotFound,
          "--device {}: this LibTorch is built without CUDA; use --device cpu or a LibTorch with "
          "CUDA",
@@ -58,22 +59,24 @@ std::string cpu_model() {
 c10::Device choose_device(std::string_view spec, int local_rank) {
   if (spec == "cpu") return c10::kCPU;
   if (spec == "auto" && gpu_count() == 0) return c10::kCPU;
+  const std::string_view name = spec == "auto" ? "cuda" : spec.substr(0, spec.find(':'));
   int index = local_rank;
-  std::string_view number = spec;
-  if (spec.starts_with("cuda:")) {
-    number.remove_prefix(5);
+  bool numbered = true;
+  if (name.size() < spec.size() && spec != "auto") {
+    const std::string_view number = spec.substr(name.size() + 1);
     const auto end = number.data() + number.size();
     const auto parsed = std::from_chars(number.data(), end, index);
-    if (parsed.ec != std::errc() || parsed.ptr != end || index < 0) number = {};
-  } else if (spec != "cuda" && spec != "auto") {
-    number = {};
+    numbered = parsed.ec == std::errc() && parsed.ptr == end && index >= 0;
   }
-  if (number.empty()) {
+  const bool plugged_in =
+      c10::is_privateuse1_backend_registered() && name == c10::get_privateuse1_backend();
+  if (!numbered || (name != "cuda" && !plugged_in)) {
     fail(Code::kUsage, "--device {}: expected auto, cpu, cuda or cuda:N", printable(spec));
   }
-  const int found = gpu_count();
+  const c10::DeviceType type = plugged_in ? c10::kPrivateUse1 : c10::kCUDA;
+  const int found = plugged_in ? c10::impl::getDeviceGuardImpl(type)->deviceCount() : gpu_count();
   if (index >= found) fail_no_gpu(spec, found);
-  return {c10::kCUDA, static_cast<c10::DeviceIndex>(index)};
+  return {type, static_cast<c10::DeviceIndex>(index)};
 }
 
 std::string describe_device(c10::Device device, unsigned threads) {

@@ -9,7 +9,8 @@
 
 namespace reprise::engine {
 
-// The device that `spec` means here. "auto" takes a GPU where LibTorch finds one, else the
+// The device that `spec` means here; beside those above also one that a plug-in of LibTorch has
+// registered in this process, by its name. "auto" takes a GPU where LibTorch finds one, else the
 // CPU; `local_rank` picks among the GPUs for "auto" and "cuda". Loads LibTorch's CUDA part
 // (seconds) only when `spec` can mean a GPU and a driver is present.
 // Errors: kUsage for an unknown spec; kNotFound for a GPU that is not there, saying what

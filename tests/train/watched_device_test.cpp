@@ -1,0 +1,69 @@
+// Whole runs of `train` and `eval` as a GPU would have them, on a device whose memory the host
+// cannot touch and whose streams have no order of their own. Its numbers are those of the CPU's
+// kernels, one shard after another.
+#include "ckpt/base/json.h"
+#include "tests/train/training.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+
+namespace reprise::training {
+namespace {
+
+using ::testing::ContainsRegex;
+
+const Arguments kData = words(
+    "--device watched --data builtin:digits --image-size 16 --patch-size 8 --max-samples 48 "
+    "--max-eval-samples 16 --batch-size 8 --shards 2 --epochs 1 --log-every 1 --jobs 1 -q");
+const std::map<std::string, Arguments> kRuns = {
+    {"vit", words("--arch vit_tiny --dropout 0.1 --drop-path 0.1 --ema 0.9 --clip-grad 1 "
+                  "--activation-checkpointing --accumulate 2")},
+    {"resnet", words("--arch resnet18 --optimizer sgd --lr 0.001 --ema 0.9")},
+    {"bf16", words("--arch vit_tiny --amp bf16 --optimizer lars --lr 0.01")},
+    {"dino", words("--mode dino --arch vit_tiny --local-crops 1 --clip-grad 1")}};
+
+class WatchedDevice : public ::testing::TestWithParam<std::string> {
+ protected:
+  Outcome run(const std::string& program, const Arguments& arguments) {
+    return finish(start_program(scratch_, program, arguments));
+  }
+  std::string new_run(const std::string& name, const Arguments& arguments) {
+    const std::string directory = scratch_ / name;
+    learn(kData + kRuns.at(GetParam()) + words("--work-dir " + directory) + arguments);
+    return directory;
+  }
+  void learn(const Arguments& arguments) {
+    const Outcome outcome = run(REPRISE_BIN_WATCHED_TRAIN, arguments);
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_THAT(outcome.err,
+                ContainsRegex("watched device: 0 findings, [1-9][0-9]* bytes from pinned memory"));
+  }
+
+  Scratch scratch_;
+};
+
+TEST_P(WatchedDevice, TwoProcessesAResumeAndEvaluationGiveTheBitsOfOne) {
+  const std::string one = new_run("one", {});
+  const std::string two = new_run("two", words("--nproc 2"));
+  EXPECT_EQ(ledger_digest(two), ledger_digest(one));
+  EXPECT_EQ(checkpoint_digest(last_checkpoint(two)), checkpoint_digest(last_checkpoint(one)));
+
+  const Outcome evaluated =
+      run(REPRISE_BIN_WATCHED_EVAL,
+          {last_checkpoint(one).string(), "--compare-origin", "--device", "watched"});
+  EXPECT_EQ(evaluated.code, 0) << evaluated.err;
+
+  // The middle of the epoch.
+  const std::string resumed = new_run("resumed", words("--max-updates 1"));
+  learn({"--resume-from", resumed, "--max-updates", "0", "--nproc", "2", "-q"});
+  EXPECT_EQ(ledger_digest(resumed), ledger_digest(one));
+  EXPECT_EQ(training_digest(last_checkpoint(resumed)), training_digest(last_checkpoint(one)));
+}
+
+INSTANTIATE_TEST_SUITE_P(Runs, WatchedDevice, ::testing::Values("vit", "resnet", "bf16", "dino"),
+                         [](const auto& test) { return test.param; });
+
+}  // namespace
+}  // namespace reprise::training

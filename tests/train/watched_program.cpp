@@ -1,0 +1,25 @@
+// Linked into a program beside its main and the watched device: what the device found is said at
+// the end, and changes the exit code.
+#include "tests/engine/watched_device/watched_device.h"
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+
+namespace {
+
+constexpr int kFound = 99;
+
+void say_findings() {
+  const auto findings = reprise::engine::take_findings();
+  for (const auto& finding : findings)
+    std::fprintf(stderr, "watched device: %s\n", finding.c_str());
+  std::fprintf(stderr, "watched device: %zu findings, %ju bytes from pinned memory\n",
+               findings.size(),
+               static_cast<std::uintmax_t>(reprise::engine::take_bytes_from_pinned()));
+  if (!findings.empty()) std::_Exit(kFound);
+}
+
+const bool kWillSay = std::atexit(&say_findings) == 0;
+
+}  // namespace
