@@ -69,6 +69,9 @@ class Evaluation {
         pool_(io.jobs),
         device_(engine::choose_device(options.device)),
         communicator_(engine::single_process()) {
+    engine::set_ways_out({"evaluate with --device cpu",
+                          "use fewer --jobs or --workers, or a smaller "
+                          "--batch-size"});
     engine::set_determinism({}, device_);
   }
 
@@ -259,9 +262,6 @@ int run(const EvalOptions& options, Io& io) {
          options.epochs);
   }
   if (options.batch_size == 0) fail(Code::kUsage, "--batch-size 0: expected at least 1");
-  if (options.neighbours && options.protocol != "auto" && options.protocol != "knn") {
-    fail(Code::kUsage, "--neighbours vote with --protocol knn, not with {}", options.protocol);
-  }
   if (options.workers > kMostJobs) {
     fail(Code::kUsage, "--workers {}: at most {}", options.workers, kMostJobs);
   }

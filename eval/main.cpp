@@ -30,7 +30,7 @@ int main(int argc, char** argv) {
   command
       .option(
           "--image-size", options.image_size,
-          "side of what the network sees, for checkpoints that do not say it; 0: that of the data")
+          "side of what the network sees, of checkpoints that do not say it; 0: that of the data")
       .placeholder("PIXELS");
   command.flag("--skip-bad", options.skip_bad, "leave out images that do not decode");
   command

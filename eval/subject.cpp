@@ -56,6 +56,25 @@ void guess_config(Subject& subject, const EvalOptions& options) {
   subject.facts = experiment::facts_of(config, {dataset, nullptr});
 }
 
+// What is given and would be silently without effect.
+void refuse_unused(const EvalOptions& options, const Subject& subject) {
+  const int side = subject.facts.image_size;
+  if (subject.trained_here && options.image_size != 0 && options.image_size != side) {
+    fail(Code::kUsage, "--image-size {}: the checkpoint says {}; leave it out", options.image_size,
+         side);
+  }
+  if (options.neighbours && subject.protocol != Protocol::kNeighbours) {
+    fail(Code::kUsage, "--neighbours vote with --protocol knn, not with {}",
+         subject.protocol == Protocol::kLinear ? "linear" : "network");
+  }
+  if (options.bank_samples && subject.protocol == Protocol::kNetwork) {
+    fail(Code::kUsage, "--bank-samples are for --protocol knn and linear, not for network");
+  }
+  if (!options.backbone.empty() && !experiment::is_head_alone(subject.loaded.checkpoint)) {
+    fail(Code::kUsage, "--backbone: the checkpoint holds its own; leave it out");
+  }
+}
+
 Protocol protocol_of(const EvalOptions& options, const Checkpoint& checkpoint) {
   if (options.protocol == "knn") return Protocol::kNeighbours;
   if (options.protocol == "linear") return Protocol::kLinear;
@@ -167,6 +186,7 @@ Subject open_subject(const std::string& path, const EvalOptions& options, DataCa
       guess_config(subject, options);
     }
     subject.protocol = protocol_of(options, checkpoint);
+    refuse_unused(options, subject);
     apply(options, subject.config);
     if (subject.protocol != Protocol::kNetwork) {
       if (!options.data.empty()) subject.config.data = options.data;

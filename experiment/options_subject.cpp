@@ -84,11 +84,11 @@ OptionGroup what_to_train() {
            .effect = E::kBits,
            .placeholder = "KIND",
            .choices = {"usual", "none"}},
+          // Samples that it leaves out change the digest of the data, which is compared by itself.
           {.key = "skip-bad",
            .field = &C::skip_bad,
            .help = "leave out images that do not decode, naming and counting them; otherwise the "
-                   "first one stops the run",
-           .effect = E::kBits},
+                   "first one stops the run"},
           {.key = "cache", .field = &C::cache, .help = "keep decoded images in memory"},
           {.key = "workers",
            .field = &C::workers,

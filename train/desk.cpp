@@ -106,7 +106,8 @@ void log_start(const StartPoint& start, const experiment::DataFacts& facts,
   if (!config.backbone.empty()) log.info(fmt::format("backbone: {}", config.backbone));
   if (!config.teacher.empty()) log.info(fmt::format("teacher: {}", config.teacher));
   log_bad_samples(log, *data.train, config.data);
-  if (data.validation) {
+  // Both parts of a split have the list of the whole.
+  if (data.validation && &data.validation->bad_samples() != &data.train->bad_samples()) {
     log_bad_samples(
         log, *data.validation,
         config.val_data.empty() ? "validation part of " + config.data : config.val_data);

@@ -136,8 +136,7 @@ LoadedWeights DinoMode::load(const engine::Weights& weights) {
     const bool whole = std::ranges::any_of(
         source, [](const auto& item) { return !item.first.starts_with(kBackbone); });
     return {loaded.checkpoint.uuid, loaded.path,
-            engine::load_state(source, weights.named(whole ? "" : kBackbone), config_.strict,
-                               network_.adapt())};
+            load_as_told(config_, source, weights.named(whole ? "" : kBackbone), network_.adapt())};
   } catch (const Error& error) {
     throw error.at(loaded.path.string());
   }

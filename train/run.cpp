@@ -188,6 +188,8 @@ int run_training(const std::vector<experiment::OptionLayer>& given, unsigned job
     }
     engine::count_memory();
   }
+  engine::set_ways_out({"run with --no-deterministic, or without the layer that uses it",
+                        "use more --shards, a smaller --batch-size or --activation-checkpointing"});
   engine::set_determinism({start.config.deterministic}, device);
   const engine::ConnectOptions how{.join_timeout = std::chrono::seconds(start.config.join_timeout),
                                    .device = device};

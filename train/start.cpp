@@ -252,6 +252,19 @@ void write_config(const store::RunDirectory& run, const experiment::Config& conf
   write_text(path, text);
 }
 
+engine::KeyReport load_as_told(const experiment::Config& config, const StateDict& source,
+                               const std::vector<engine::NamedTensor>& targets,
+                               const engine::Adapt& adapt) {
+  engine::KeyReport report = engine::load_state(source, targets, false, adapt);
+  if (config.strict && !report.fits()) {
+    fail(Code::kMismatch,
+         "the weights do not fit the network: {}\nCheck --arch and the checkpoint, or load what "
+         "fits with --no-strict",
+         report.text());
+  }
+  return report;
+}
+
 LoadedWeights load_weights(const experiment::Config& config, const engine::Network& network,
                            const engine::Weights& weights) {
   const std::string path = store::resolve(config.load_from, store::DirectoryMeans::kLast).string();
@@ -267,7 +280,7 @@ LoadedWeights load_weights(const experiment::Config& config, const engine::Netwo
   }
   try {
     return {loaded.checkpoint.uuid, loaded.path,
-            engine::load_state(taken(config, loaded), targets, config.strict, network.adapt())};
+            load_as_told(config, taken(config, loaded), targets, network.adapt())};
   } catch (const Error& error) {
     throw error.at(loaded.path.string());
   }

@@ -26,8 +26,7 @@ struct StartPoint {
 // Resolves the options over those of the checkpoint that is resumed, for `world` processes. Reads
 // no tensor bytes but for checking their digests. Errors: kUsage; those of loading; kMismatch for a
 // checkpoint that cannot be resumed (naming --load-from), or an option that would change the bits
-// (naming
-// --allow-config-change).
+// (naming --allow-config-change).
 StartPoint plan_start(const std::vector<experiment::OptionLayer>& given, int world);
 
 // Opens what --backbone or --teacher names, and settles in `start.config` what follows from it: its
@@ -57,6 +56,11 @@ struct LoadedWeights {
   std::filesystem::path path;
   engine::KeyReport report;
 };
+// Copies `source` to `targets` by name, all of them unless --no-strict.
+// Errors: kMismatch with the report of what does not fit; then the targets must not be used.
+engine::KeyReport load_as_told(const experiment::Config& config, const StateDict& source,
+                               const std::vector<engine::NamedTensor>& targets,
+                               const engine::Adapt& adapt);
 // Errors: those of loading; kMismatch for a part that the checkpoint does not have, or, when
 // strict, for names and shapes that do not fit.
 LoadedWeights load_weights(const experiment::Config& config, const engine::Network& network,

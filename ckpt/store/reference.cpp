@@ -194,8 +194,13 @@ fs::path resolve(std::string_view path_or_reference, DirectoryMeans directory) {
   std::vector<CheckpointEntry> candidates;
   const auto pick = [&](const auto& list, auto entry_of) -> fs::path {
     if (reference->back >= list.size()) {
-      fail(Code::kNotFound, "{}: there are only {} such checkpoints{}",
-           printable(path_or_reference), list.size(), what_there_is(all));
+      const std::string found =
+          list.empty()       ? "there is no checkpoint that can be read"
+          : list.size() == 1 ? "there is only 1 such checkpoint"
+                             : fmt::format("there are only {} such checkpoints", list.size());
+      // There is nothing to list where nothing was saved.
+      fail(Code::kNotFound, "{}: {}", printable(path_or_reference),
+           all.empty() ? "nothing has been saved there yet" : found + what_there_is(all));
     }
     return entry_of(list[reference->back]).path;
   };

@@ -24,11 +24,9 @@ void set_cublas_workspace() {
   }
   const std::string_view found = value;
   if (found != ":4096:8" && found != ":16:8") {
-    fail(
-        Code::kUsage,
-        "{}={} makes cuBLAS choose algorithms by itself; unset it, or set :4096:8 or :16:8, or run "
-        "with --no-deterministic",
-        kWorkspace, found);
+    fail(Code::kUsage,
+         "{}={} makes cuBLAS choose algorithms by itself; unset it, or set :4096:8 or :16:8",
+         kWorkspace, found);
   }
 }
 

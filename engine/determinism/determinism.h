@@ -6,6 +6,7 @@
 #include <c10/core/Device.h>
 
 #include <functional>
+#include <string>
 
 namespace reprise::engine {
 
@@ -28,10 +29,18 @@ Json determinism_state(c10::Device device);
 // and the CUDA, cuDNN and NCCL that this process has loaded, each "absent" where it has none.
 Json software_state();
 
+// What people can do about an op without a deterministic form, and about memory that is not there:
+// each program has options of its own for that. Imperative: "run with --no-deterministic".
+struct WaysOut {
+  std::string nondeterministic_op;
+  std::string out_of_memory;
+};
+// For the messages of translate_torch_errors() in this process. Once, before it is called.
+void set_ways_out(WaysOut ways);
+
 // Calls `work`; LibTorch's errors become ours. Errors: kUnsupported naming the op that has no
-// deterministic form and the module that called it, with --no-deterministic as the way out;
-// kIo for memory that is not there, with what would need less; kInternal with LibTorch's
-// first line for anything else. Errors of our own pass through.
+// deterministic form; kIo for memory that is not there, both with the way out that was set;
+// kInternal with LibTorch's first line for anything else. Errors of our own pass through.
 void translate_torch_errors(const std::function<void()>& work);
 
 }  // namespace reprise::engine

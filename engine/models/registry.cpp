@@ -69,7 +69,7 @@ std::unique_ptr<const Network> build_network(const NetworkOptions& options) {
     return one.make(options);
   }
   const auto nearest = nearest_name(options.arch, names);
-  fail(Code::kUsage, "unknown architecture '{}'{}; --list arch shows all", options.arch,
+  fail(Code::kUsage, "unknown architecture '{}'{}; train --list arch shows all", options.arch,
        nearest ? fmt::format("; did you mean '{}'?", *nearest) : "");
 }
 

@@ -75,8 +75,8 @@ KeyReport load_state(const StateDict& source, const std::vector<NamedTensor>& ta
   }
   if (strict && !report.fits()) {
     fail(Code::kMismatch,
-         "the weights do not fit the network: {}\nCheck --arch and the checkpoint, or load what "
-         "fits with --no-strict",
+         "the weights do not fit the network: {}\nTake a checkpoint of this network; ckpt ls says "
+         "what a file holds",
          report.text());
   }
   for (const auto& [target, tensor] : direct) {

@@ -41,7 +41,7 @@ using Adapt = std::function<at::Tensor(std::string_view name, const at::Tensor& 
 
 // Copies values by name. Everything is compared first; with `strict` and something that does
 // not fit, nothing has been written when it throws. Tensors count as read: kCorrupt surfaces here.
-// Errors: kMismatch holding the report's text and --no-strict as the way out; those of copy_into.
+// Errors: kMismatch holding the report's text; those of copy_into.
 KeyReport load_state(const StateDict& source, const std::vector<NamedTensor>& targets, bool strict,
                      const Adapt& adapt = {});
 

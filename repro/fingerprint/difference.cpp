@@ -49,6 +49,7 @@ constexpr std::array kRules = {
     Rule{"configuration.resume?from", 10, kUnlikely},
     Rule{"configuration.allow?config?change", 10, kUnlikely},
     Rule{"configuration.cache", 10, kUnlikely},
+    Rule{"configuration.skip?bad", 10, kUnlikely},  // what it left out shows in data.*
     Rule{"configuration.max?hours", 10, kUnlikely},
     Rule{"configuration.batch?size?per?gpu", 10, kUnlikely},  // batch-size follows from it
     Rule{"configuration.major?metric", 10, kUnlikely},

@@ -2,6 +2,8 @@
 #include "tests/train/training.h"
 
 #include "ckpt/base/json.h"
+#include "ckpt/store/load.h"
+#include "ckpt/store/save.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -13,6 +15,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 namespace fs = std::filesystem;
 
 const Arguments kTiny = {"--arch",
@@ -165,6 +168,19 @@ TEST_F(Refusals, LoadingWeightsOfAnotherNetworkReportsKeys) {
   expect(resnet, 15, "--no-strict");
 }
 
+// What the program that runs can be told, and not what another one can.
+TEST_F(Refusals, EvaluatingWeightsOfAnotherNetworkReportsKeys) {
+  Checkpoint checkpoint = store::load(last_checkpoint(run_).string());
+  checkpoint.config["arch"] = "resnet18";
+  fs::create_directory(*scratch_ / "other-arch");
+  const store::SaveReport saved = store::save(checkpoint, *scratch_ / "other-arch");
+  const Outcome outcome = eval(*scratch_, {saved.path.string()});
+  EXPECT_EQ(outcome.code, 15) << outcome.err;
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("the weights do not fit the network"),
+                                 HasSubstr("ckpt ls says what a file holds"),
+                                 Not(HasSubstr("--no-strict")), Not(HasSubstr("--arch"))));
+}
+
 TEST_F(Refusals, WeightsLoadIntoANewRun) {
   const std::string run = *scratch_ / "loaded";
   const Outcome outcome =
@@ -202,6 +218,50 @@ TEST_F(Refusals, ImagesThatDoNotDecodeStopTheRunOrAreNamedAndSkipped) {
   const Outcome quietly =
       train(*scratch_, arguments + Arguments{*scratch_ / "quiet", "--skip-bad", "-q"});
   EXPECT_THAT(quietly.err, AllOf(HasSubstr("warning: "), HasSubstr("broken.jpg")));
+  // A share that is held out is of the same images: they are named once.
+  const Outcome split = train(
+      *scratch_, arguments + Arguments{*scratch_ / "split", "--skip-bad", "--val-split", "0.2"});
+  EXPECT_EQ(split.code, 0) << split.err;
+  const std::size_t named = split.err.find("broken.jpg");
+  ASSERT_NE(named, std::string::npos);
+  EXPECT_EQ(split.err.find("1 image left out", named), std::string::npos) << split.err;
+}
+
+// Where every image decodes it changes no bit; where one does not, the data are others.
+TEST_F(Refusals, SkippingBadImagesFromAResumeOnAsksOnlyWhereThereAreAny) {
+  const fs::path cifar = cifar_images(5);
+  if (cifar.empty()) GTEST_SKIP() << "no CIFAR-10 archive in " << REPRISE_SHARED_DIR;
+  const fs::path data = scratch_->path() / "good-images";
+  fs::copy(cifar, data, fs::copy_options::recursive);
+  const Arguments arguments =
+      words("--arch vit_tiny --patch-size 16 --batch-size 10 --epochs 1 -q") +
+      Arguments{"--data", data.string(), "--work-dir"};
+  const std::string whole = *scratch_ / "good-whole", run = *scratch_ / "good-stopped";
+  ASSERT_EQ(train(*scratch_, arguments + Arguments{whole}).code, 0);
+  ASSERT_EQ(train(*scratch_, arguments + Arguments{run, "--max-updates", "1"}).code, 0);
+  const Arguments resume = {"--resume-from", run, "--skip-bad", "--max-updates"};
+  Outcome resumed = train(*scratch_, resume + Arguments{"3"});
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+  write_file(data / "train" / "cat" / "broken.jpg", "no picture");
+  expect(resume + Arguments{"0"}, 15, "the training data differ");
+  fs::remove(data / "train" / "cat" / "broken.jpg");
+  resumed = train(*scratch_, resume + Arguments{"0"});
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_EQ(ledger_digest(run), ledger_digest(whole));
+}
+
+// The side that a checkpoint says is part of what its metrics mean.
+TEST_F(Refusals, OptionsThatAnEvaluationCannotUseAreRefused) {
+  const auto refused = [](const Arguments& more, const std::string& text) {
+    const Outcome outcome = eval(*scratch_, Arguments{run_} + more);
+    EXPECT_EQ(outcome.code, 2) << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr(text));
+  };
+  refused({"--image-size", "32"}, "--image-size 32: the checkpoint says 16");
+  refused({"--neighbours", "3"}, "--neighbours vote with --protocol knn, not with network");
+  refused({"--bank-samples", "8"}, "--bank-samples are for --protocol knn and linear");
+  refused({"--backbone", run_}, "--backbone: the checkpoint holds its own");
+  EXPECT_EQ(eval(*scratch_, {run_, "--image-size", "16", "-q"}).code, 0);
 }
 
 TEST_F(Refusals, ImagesThatDoNotDecodeLoseNothingThatWasLearnt) {

@@ -9,6 +9,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <limits>
 
 namespace reprise::store {
@@ -50,6 +52,24 @@ TEST_F(ReferenceTest, LastCountsBackwards) {
   EXPECT_EQ(at("<last>~0"), sample::uuid(4));
   EXPECT_EQ(at("<last>~2"), sample::uuid(2));
   EXPECT_THAT(message("<last>~4", Code::kNotFound), testing::HasSubstr("there are only 4"));
+}
+
+TEST_F(ReferenceTest, WhatThereIsIsCountedInWords) {
+  const auto said = [](const RunDirectory& run, const std::string& reference) -> std::string {
+    try {
+      return resolve((run.path() / reference).native()).native();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), Code::kNotFound);
+      return error.what();
+    }
+  };
+  const RunDirectory few = RunDirectory::create(root_ / "few");
+  EXPECT_THAT(said(few, "<last>"), testing::EndsWith("<last>: nothing has been saved there yet"));
+  const SaveReport saved = save(sample::model(9, 1, 0.5), few.checkpoints());
+  EXPECT_THAT(said(few, "<last>~1"), testing::HasSubstr("there is only 1 such checkpoint; there"));
+  std::filesystem::remove(saved.path);
+  std::ofstream(few.checkpoints() / "x.h5") << "no checkpoint";
+  EXPECT_THAT(said(few, "<last>"), testing::HasSubstr("there is no checkpoint that can be read; "));
 }
 
 TEST_F(ReferenceTest, BestIsTheEarlierOfEquals) {
