@@ -20,10 +20,9 @@ Json memory_report(c10::Device device) {
     parts[engine::to_string(static_cast<engine::MemoryPart>(i))] = peak.parts[i];
     alone[engine::to_string(static_cast<engine::MemoryPart>(i))] = highest.parts[i];
   }
-  return {{"peak_bytes", peak.total},
-          {"parts", parts},
-          {"highest", alone},
-          {"resident_bytes", engine::peak_memory_mib(device) << 20}};
+  Json report = {{"peak_bytes", peak.total}, {"parts", parts}, {"highest", alone}};
+  if (device.is_cpu()) report["resident_bytes"] = engine::peak_memory_mib(device) << 20;
+  return report;
 }
 
 void log_memory(RunLog& log, const Json& report) {
@@ -36,11 +35,15 @@ void log_memory(RunLog& log, const Json& report) {
   for (const auto& [bytes, name] : parts) {
     text += fmt::format("{}{} {}", text.empty() ? "" : ", ", name, format_bytes(bytes));
   }
-  log.info(fmt::format(
-      "memory: tensors took {} at the peak: {}; the process took {} in all, with its code, the "
-      "batches that are loaded ahead and the copy that is saved",
-      format_bytes(report["peak_bytes"].get<std::uint64_t>()), text,
-      format_bytes(report["resident_bytes"].get<std::uint64_t>())));
+  text = fmt::format("memory: tensors took {} at the peak: {}",
+                     format_bytes(report["peak_bytes"].get<std::uint64_t>()), text);
+  if (const auto resident = report.find("resident_bytes"); resident != report.end()) {
+    text += fmt::format(
+        "; the process took {} in all, with its code, the batches that are loaded ahead and the "
+        "copy that is saved",
+        format_bytes(resident->get<std::uint64_t>()));
+  }
+  log.info(text);
 }
 
 }  // namespace reprise::train

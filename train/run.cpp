@@ -182,12 +182,7 @@ int run_training(const std::vector<experiment::OptionLayer>& given, unsigned job
   StartPoint start = plan_start(given, place.world);
   engine::WorkerPool pool(jobs == 0 ? engine::default_threads(place) : jobs);
   const c10::Device device = engine::choose_device(start.config.device, place.local_rank);
-  if (start.config.memory_report) {
-    if (!device.is_cpu()) {
-      fail(Code::kUnsupported, "--memory-report counts on the CPU alone; add --device cpu");
-    }
-    engine::count_memory();
-  }
+  if (start.config.memory_report) engine::count_memory(device);
   engine::set_ways_out({"run with --no-deterministic, or without the layer that uses it",
                         "use more --shards, a smaller --batch-size or --activation-checkpointing"});
   engine::set_determinism({start.config.deterministic}, device);

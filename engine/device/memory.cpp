@@ -1,11 +1,10 @@
 #include "engine/device/memory.h"
 
+#include "engine/device/memory_count.h"
+
 #include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
 #include <c10/core/impl/alloc_cpu.h>
-
-#include <algorithm>
-#include <mutex>
 
 namespace reprise::engine {
 namespace {
@@ -24,7 +23,7 @@ class CountingAllocator final : public c10::Allocator {
   c10::DataPtr allocate(std::size_t bytes) override {
     auto* base = static_cast<std::byte*>(c10::alloc_cpu(bytes + kHeader));
     new (base) Header{bytes, current_part};
-    count(bytes, current_part);
+    memory_count().add(bytes, current_part);
     std::byte* data = base + kHeader;
     return {data, data, &free_block, c10::Device(c10::kCPU)};
   }
@@ -33,47 +32,21 @@ class CountingAllocator final : public c10::Allocator {
     default_copy_data(target, source, count);
   }
 
-  MemoryUse peak() {
-    const std::lock_guard lock(mutex_);
-    return peak_;
-  }
-  MemoryUse highest() {
-    const std::lock_guard lock(mutex_);
-    return highest_;
-  }
-
  private:
   static void free_block(void* data);
-
-  void count(std::size_t bytes, MemoryPart part) {
-    const std::lock_guard lock(mutex_);
-    now_.parts[static_cast<std::size_t>(part)] += bytes;
-    now_.total += bytes;
-    if (now_.total > peak_.total) peak_ = now_;
-    const auto index = static_cast<std::size_t>(part);
-    highest_.parts[index] = std::max(highest_.parts[index], now_.parts[index]);
-    highest_.total = peak_.total;
-  }
-  void uncount(const Header& header) {
-    const std::lock_guard lock(mutex_);
-    now_.parts[static_cast<std::size_t>(header.part)] -= header.bytes;
-    now_.total -= header.bytes;
-  }
-
-  std::mutex mutex_;
-  MemoryUse now_, peak_, highest_;
 };
 
 // Never destroyed: tensors of static lifetime are freed after everything else.
-CountingAllocator& counter() {
-  static auto* const kCounter = new CountingAllocator;
-  return *kCounter;
+CountingAllocator& allocator() {
+  static auto* const kAllocator = new CountingAllocator;
+  return *kAllocator;
 }
 
 void CountingAllocator::free_block(void* data) {
   if (data == nullptr) return;
   std::byte* base = static_cast<std::byte*>(data) - kHeader;
-  counter().uncount(*reinterpret_cast<const Header*>(base));
+  const auto& header = *reinterpret_cast<const Header*>(base);
+  memory_count().remove(header.bytes, header.part);
   c10::free_cpu(base);
 }
 
@@ -93,9 +66,17 @@ std::string_view to_string(MemoryPart part) {
 MemoryScope::MemoryScope(MemoryPart part) : before_(current_part) { current_part = part; }
 MemoryScope::~MemoryScope() { current_part = before_; }
 
-void count_memory() { c10::SetCPUAllocator(&counter(), /*priority=*/200); }
+MemoryPart memory_part() { return current_part; }
 
-MemoryUse memory_peak() { return counter().peak(); }
-MemoryUse memory_highest() { return counter().highest(); }
+void count_memory(c10::Device device) {
+  if (device.is_cpu()) {
+    c10::SetCPUAllocator(&allocator(), /*priority=*/200);
+  } else {
+    count_device_memory();
+  }
+}
+
+MemoryUse memory_peak() { return memory_count().peak(); }
+MemoryUse memory_highest() { return memory_count().highest(); }
 
 }  // namespace reprise::engine

@@ -1,6 +1,8 @@
 // What the tensors of this process take, and what for: --memory-report.
 #pragma once
 
+#include <c10/core/Device.h>
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -39,10 +41,15 @@ class MemoryScope {
   MemoryPart before_;
 };
 
-// Counts every tensor allocated on the CPU from here on, in all threads. Once, before the first
-// tensor that is to be counted. What libraries take past LibTorch's allocator (oneDNN's scratch
-// memory) is not seen. Cost: a header of 64 bytes and a lock an allocation.
-void count_memory();
+// Counts every tensor allocated on `device` from here on. Once, before the first tensor that is to
+// be counted. On the CPU in all threads: what libraries take past LibTorch's allocator (oneDNN's
+// scratch memory) is not seen; a header of 64 bytes and a lock an allocation. On a GPU what its
+// allocator hands out to this thread, to those LibTorch goes back in for it, and to those that call
+// join_memory_count(): whole blocks, a lock each.
+void count_memory(c10::Device device = c10::kCPU);
+
+// For a further thread that gives work to a GPU; nothing where nothing is counted.
+void join_memory_count();
 
 // The moment since the counting began at which most was taken.
 MemoryUse memory_peak();

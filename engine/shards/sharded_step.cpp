@@ -74,6 +74,7 @@ class Reduction {
   void reduce() {
     try {
       prepare_compute_thread();
+      join_memory_count();
       const SideStream::Scope beside(stream_);
       for (std::size_t i = 0; i < tree_.pieces(); ++i) {
         std::optional<at::Tensor> piece = tree_.wait_for(i);

@@ -13,6 +13,7 @@ namespace reprise::training {
 namespace {
 
 using ::testing::ContainsRegex;
+using ::testing::HasSubstr;
 
 const Arguments kData = words(
     "--device watched --data builtin:digits --image-size 16 --patch-size 8 --max-samples 48 "
@@ -60,6 +61,34 @@ TEST_P(WatchedDevice, TwoProcessesAResumeAndEvaluationGiveTheBitsOfOne) {
   learn({"--resume-from", resumed, "--max-updates", "0", "--nproc", "2", "-q"});
   EXPECT_EQ(ledger_digest(resumed), ledger_digest(one));
   EXPECT_EQ(training_digest(last_checkpoint(resumed)), training_digest(last_checkpoint(one)));
+}
+
+// All that its allocator handed out at the worst moment, and none of it twice.
+TEST_P(WatchedDevice, ItsMemoryIsReportedByParts) {
+  const auto report = [&](const Arguments& arguments) {
+    const Outcome outcome =
+        run(REPRISE_BIN_WATCHED_TRAIN, kData + kRuns.at(GetParam()) +
+                                           words("--max-updates 2 --no-validate --memory-report "
+                                                 "--json --work-dir " +
+                                                 (scratch_ / "run")) +
+                                           arguments);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    std::filesystem::remove_all(scratch_ / "run");
+    const Json memory = parse_json(outcome.out)["memory"];
+    EXPECT_THAT(outcome.err, HasSubstr(", " + memory["peak_bytes"].dump() + " bytes at the peak"));
+    return memory;
+  };
+  const Json memory = report({});
+  for (const char* part : {"weights", "optimizer", "activations", "backward"}) {
+    EXPECT_GT(memory["highest"][part].get<std::uint64_t>(), 1U << 19) << part;
+  }
+  std::uint64_t sum = 0;
+  for (const Json& bytes : memory["parts"]) sum += bytes.get<std::uint64_t>();
+  EXPECT_EQ(sum, memory["peak_bytes"].get<std::uint64_t>());
+  if (GetParam() != "vit") return;  // the one that does it already
+  const Json without = report(words("--no-activation-checkpointing"));
+  EXPECT_LT(memory["highest"]["activations"].get<std::uint64_t>(),
+            0.6 * without["highest"]["activations"].get<double>());
 }
 
 INSTANTIATE_TEST_SUITE_P(Runs, WatchedDevice, ::testing::Values("vit", "resnet", "bf16", "dino"),

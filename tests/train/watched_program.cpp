@@ -14,9 +14,11 @@ void say_findings() {
   const auto findings = reprise::engine::take_findings();
   for (const auto& finding : findings)
     std::fprintf(stderr, "watched device: %s\n", finding.c_str());
-  std::fprintf(stderr, "watched device: %zu findings, %ju bytes from pinned memory\n",
-               findings.size(),
-               static_cast<std::uintmax_t>(reprise::engine::take_bytes_from_pinned()));
+  const std::uintmax_t pinned = reprise::engine::take_bytes_from_pinned();
+  const std::uintmax_t peak = reprise::engine::peak_bytes();
+  std::fprintf(stderr,
+               "watched device: %zu findings, %ju bytes from pinned memory, %ju bytes at the peak\n",
+               findings.size(), pinned, peak);
   if (!findings.empty()) std::_Exit(kFound);
 }
 

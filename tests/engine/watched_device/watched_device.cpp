@@ -112,6 +112,7 @@ class DeviceAllocator final : public c10::DeviceAllocator {
     while (rounded < size) rounded *= 2;
     const c10::Stream stream = stream_of(device);
     auto block = std::make_unique<Block>(Block{nullptr, rounded, stream});
+    std::size_t allocated = 0;
     {
       const std::lock_guard lock(mutex_);
       std::vector<std::byte*>& free = free_[{stream.device_index(), stream.id(), rounded}];
@@ -121,9 +122,11 @@ class DeviceAllocator final : public c10::DeviceAllocator {
       }
       c10::CachingAllocator::Stat& stat = allocated_[static_cast<std::size_t>(device.index())];
       stat.increase(rounded);
+      allocated = static_cast<std::size_t>(stat.current);
     }
     if (block->address == nullptr) block->address = DeviceMemory::instance().take(rounded);
     std::byte* address = block->address;
+    report(*block, static_cast<std::int64_t>(rounded), allocated);
     return {address, block.release(), &give_back, device};
   }
   c10::DeleterFnPtr raw_deleter() const override { return nullptr; }
@@ -150,12 +153,19 @@ class DeviceAllocator final : public c10::DeviceAllocator {
     c10::Stream stream;
   };
 
+  static void report(const Block& block, std::int64_t bytes, std::size_t allocated) {
+    c10::reportMemoryUsageToProfiler(block.address, bytes, allocated, allocated,
+                                     block.stream.device());
+  }
   static void forget(void* /*nothing*/) {}
   static void give_back(void* context) {
     const std::unique_ptr<Block> block(static_cast<Block*>(context));
     DeviceAllocator& self = instance();
     const std::lock_guard lock(self.mutex_);
-    self.allocated_[static_cast<std::size_t>(block->stream.device_index())].decrease(block->size);
+    c10::CachingAllocator::Stat& stat =
+        self.allocated_[static_cast<std::size_t>(block->stream.device_index())];
+    stat.decrease(block->size);
+    report(*block, -static_cast<std::int64_t>(block->size), static_cast<std::size_t>(stat.current));
     self.free_[{block->stream.device_index(), block->stream.id(), block->size}].push_back(
         block->address);
   }
@@ -490,6 +500,11 @@ std::vector<std::string> take_findings() { return watch().take_findings(); }
 std::uint64_t take_bytes_to_host() { return bytes_to_host.exchange(0); }
 
 std::uint64_t take_bytes_from_pinned() { return bytes_from_pinned.exchange(0); }
+
+std::uint64_t peak_bytes() {
+  return static_cast<std::uint64_t>(
+      DeviceAllocator::instance().getDeviceStats(0).allocated_bytes[0].peak);
+}
 
 bool is_pinned(const void* memory) { return PinnedAllocator::instance().owns(memory); }
 

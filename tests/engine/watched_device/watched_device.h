@@ -25,6 +25,9 @@ std::uint64_t take_bytes_to_host();
 // Bytes that the devices were to copy from pinned memory on their own, likewise.
 std::uint64_t take_bytes_from_pinned();
 
+// The most that the first device had handed out.
+std::uint64_t peak_bytes();
+
 // Whether the devices can copy from there on their own.
 bool is_pinned(const void* memory);
 
