@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Memory of activations: activation checkpointing, bfloat16 and both, against neither.
 
-Counted by train --memory-report on the CPU, at one shard a process, so that one forward pass lives
+Counted by train --memory-report, on a GPU where there is one, at one shard a process, so that one forward pass lives
 at a time: the most bytes that what a forward pass keeps took at any moment.
 """
 

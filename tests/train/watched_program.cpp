@@ -16,9 +16,9 @@ void say_findings() {
     std::fprintf(stderr, "watched device: %s\n", finding.c_str());
   const std::uintmax_t pinned = reprise::engine::take_bytes_from_pinned();
   const std::uintmax_t peak = reprise::engine::peak_bytes();
-  std::fprintf(stderr,
-               "watched device: %zu findings, %ju bytes from pinned memory, %ju bytes at the peak\n",
-               findings.size(), pinned, peak);
+  std::fprintf(
+      stderr, "watched device: %zu findings, %ju bytes from pinned memory, %ju bytes at the peak\n",
+      findings.size(), pinned, peak);
   if (!findings.empty()) std::_Exit(kFound);
 }
 
