@@ -23,7 +23,7 @@ if [[ -d $RUN/checkpoints && -n $(ls -A "$RUN/checkpoints") ]]; then
   start=(--resume-from "$RUN")
 else
   # A directory without a checkpoint is of a job that ended before it had saved.
-  [[ ! -e $RUN ]] || mv "$RUN" "$RUN-without-a-checkpoint-${SLURM_JOB_ID:-0}"
+  [[ ! -e $RUN ]] || mv "$RUN" "$RUN-without-a-checkpoint-$(date +%s)"
   start=(--work-dir "$RUN" "$@")
 fi
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What examples/ hold is whole: YAML of the right shape, options that exist, and a torchrun line
-that the real torchrun runs.
+"""What examples/ hold is whole: YAML of the right shape whose pods start over and resume, options
+that exist, and a torchrun line that the real torchrun runs.
 
 Usage: examples_test.py TRAIN SOURCE_DIR TORCHRUN. Exit code 77: no PyYAML.
 """
@@ -8,6 +8,7 @@ Usage: examples_test.py TRAIN SOURCE_DIR TORCHRUN. Exit code 77: no PyYAML.
 import os
 import pathlib
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -49,7 +50,32 @@ def check_kubernetes(text):
     assert all(value is None or isinstance(value, str) for value in variables.values())
     mounted = {one["name"] for one in container["volumeMounts"]}
     assert mounted <= {one["name"] for one in pod["volumes"]}
-    subprocess.run(["bash", "-n", "-c", container["args"][0]], check=True)
+    check_pods(container["args"][0], variables)
+
+
+def check_pods(script, variables):
+    """Pods whose predecessors died before the first save start over, and the next ones resume."""
+    tiny = ("--arch vit_tiny --image-size 16 --patch-size 8 --max-samples 16 --batch-size 8 "
+            "--no-validate --max-updates 2 --jobs 1 -q --epochs 100")
+    assert "--epochs 100" in script and variables["WORLD_SIZE"] == "2"
+    with tempfile.TemporaryDirectory() as name, socket.socket() as probe:
+        folder = pathlib.Path(name)
+        probe.bind(("", 0))
+        port = probe.getsockname()[1]
+        probe.close()
+        (folder / "reprise-train").symlink_to(train)
+        run = folder / "runs" / "roads"
+        (run / "checkpoints").mkdir(parents=True)
+        (run / "config.toml").touch()
+        here = {key: value for key, value in variables.items() if value is not None}
+        here.update(os.environ, MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), RUN=str(run),
+                    PATH=f"{folder}:{os.environ['PATH']}")
+        for start in ("new weights", "resumed from"):
+            pods = [subprocess.Popen(["bash", "-c", script.replace("--epochs 100", tiny)],
+                                     env=dict(here, RANK=rank)) for rank in ("0", "1")]
+            assert [pod.wait(60) for pod in pods] == [0, 0]
+            assert start in (run / "train.log").read_text()
+        assert len(list(run.parent.glob("roads-without-a-checkpoint-*"))) == 1
 
 
 def check_torchrun():
