@@ -149,8 +149,6 @@ Desk::Desk(const StartPoint& start, const experiment::DataFacts& facts,
 }
 
 void Desk::failed(const std::exception& error) noexcept {
-  const auto* known = dynamic_cast<const Error*>(&error);
-  const int code = known != nullptr ? known->exit_code() : static_cast<int>(Code::kInternal);
   const auto attempt = [](const auto& act) {
     try {
       act();
@@ -161,7 +159,7 @@ void Desk::failed(const std::exception& error) noexcept {
   attempt([&] { run.lock.finish(store::RunState::kFailed, error.what()); });
   attempt([&] { log.error(error.what()); });
   attempt([&] { log.end(false); });
-  attempt([&] { fingerprint->finish(code); });
+  attempt([&] { fingerprint->finish(static_cast<int>(code_of(error))); });
 }
 
 void Desk::ended(const TrainingProgress& progress, const LoopResult& result, int exit_code) {

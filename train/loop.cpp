@@ -10,6 +10,7 @@
 #include "engine/optim/ema.h"
 #include "engine/optim/gradient.h"
 #include "engine/shards/sharded_step.h"
+#include "train/divergence.h"
 #include "train/interval.h"
 #include "train/mode.h"
 
@@ -53,7 +54,8 @@ class Loop {
                .activation_checkpointing = c_.activation_checkpointing,
                .compute_type = compute_type(parts.config)},
               parts.mode.layout(), parts.device, parts.pool, parts.communicator),
-        interval_(parts.learner.progress.interval) {}
+        interval_(parts.learner.progress.interval),
+        divergence_(c_.max_loss, parts.learner.scaler.has_value()) {}
 
   LoopResult run();
 
@@ -93,8 +95,8 @@ class Loop {
   engine::ShardedStep step_;
 
   Interval interval_;
+  Divergence divergence_;
   std::vector<at::Tensor> buffers_before_;  // BatchNorm's statistics before the update under way
-  int bad_losses_ = 0;
   bool best_ = false;
 };
 
@@ -137,7 +139,7 @@ decltype(auto) Loop::keeping_state(const Work& work) {
 
 void Loop::keep_state() {
   // Of a series of losses over --max-loss, the state before it is the one to keep.
-  if (p_.saver == nullptr || interval_.updates_here() == 0 || bad_losses_ > 0) return;
+  if (p_.saver == nullptr || interval_.updates_here() == 0 || divergence_.under_way()) return;
   const std::uint64_t update = p_.learner.progress.update;
   try {
     p_.saver->save_alone(checkpoint());
@@ -162,38 +164,22 @@ void Loop::save_state_before_update() {
   for (std::size_t i = 0; i < buffers.size(); ++i) buffers[i].copy_(after[i]);
 }
 
-// Ends the run at a gradient that is no number, which would take all weights with it, and at the
-// third loss in a row over --max-loss. Before the first of a series is learnt from, the state it
-// came from is saved: the one to go back to. A float16 overflow is the loss scale's to deal with,
-// unless the loss itself is no number three times.
+// Before the first update of a series is learnt from, the state it came from is saved.
 void Loop::refuse_divergence(double loss, double norm) {
-  const bool over = c_.max_loss > 0 && loss > c_.max_loss;
-  const bool lost = !p_.learner.scaler && !(std::isfinite(loss) && std::isfinite(norm));
-  if (!over && !lost && std::isfinite(loss)) {
-    bad_losses_ = 0;
-    return;
-  }
+  const Verdict verdict = divergence_.judge(loss, norm);
+  if (verdict == Verdict::kFine) return;
   const std::uint64_t update = p_.learner.progress.update + 1;
-  if (++bad_losses_ == 1) {
+  if (divergence_.just_began()) {
     save_state_before_update();
     if (p_.log != nullptr) {
       p_.log->warn(fmt::format("update {}: loss {}, gradient norm {}; the state before it is saved",
                                update, loss, norm));
     }
   }
-  if (!lost && bad_losses_ < 3) return;
+  if (verdict == Verdict::kSuspect) return;
   // A launcher ends the others when one has left: the first process has to have saved by then.
   p_.communicator.barrier();
-  constexpr const char* kNext =
-      "go back to it with --resume-from, a lower --lr and --allow-config-change";
-  if (lost) {
-    fail(Code::kNo,
-         "update {} has a loss of {} and a gradient norm of {}, and is not made; the state before "
-         "the first such loss is saved: {}",
-         update, loss, norm, kNext);
-  }
-  fail(Code::kNo, "three updates in a row with a loss of {}{}; the state before them is saved: {}",
-       loss, over ? fmt::format(", over max-loss = {}", c_.max_loss) : "", kNext);
+  divergence_.stop(update, loss, norm);
 }
 
 void Loop::update(const engine::Batch& batch) {
@@ -332,7 +318,7 @@ bool Loop::between_updates() {
       c_.save_every_updates > 0 && progress.update % number(c_.save_every_updates) == 0;
   // While losses are over --max-loss, the newest state stays the one before them.
   const bool due = each_update || (epoch_ended && saves_epoch(c_, progress.epoch));
-  if (last || plateau || (due && bad_losses_ == 0)) save(best_);
+  if (last || plateau || (due && !divergence_.under_way())) save(best_);
   return plateau;
 }
 

@@ -141,10 +141,8 @@ int run_rank(StartPoint& start, const Rank& rank, const StopRequest& stop, Io& i
     engine::translate_torch_errors([&] { result = run_loop(parts); });
   } catch (const std::exception& error) {
     if (desk) desk->failed(error);
-    const auto* known = dynamic_cast<const Error*>(&error);
     try {
-      const int code = known != nullptr ? known->exit_code() : static_cast<int>(Code::kInternal);
-      if (further) further->finish(code);
+      if (further) further->finish(static_cast<int>(code_of(error)));
     } catch (const std::exception&) {
       // The error that ended the run is the one to be told.
     }

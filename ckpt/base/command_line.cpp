@@ -392,15 +392,15 @@ int CommandLine::run(int argc, const char* const* argv) {
     const int code = run_guarded(std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc));
     io_.flush();
     return code;
-  } catch (const Error& error) {
-    return report(error.code(), error.what());
-  } catch (const std::bad_alloc&) {
-    return report(Code::kIo, "out of memory; use fewer --jobs or a machine with more memory");
-  } catch (const std::system_error& error) {  // std::filesystem's, too
-    return report(Code::kIo, error.what());
+  } catch (const std::bad_alloc& error) {
+    return report(code_of(error), "out of memory; use fewer --jobs or a machine with more memory");
   } catch (const std::exception& error) {
-    return report(Code::kInternal,
-                  fmt::format("{}; please report it with the command line", error.what()));
+    const bool known = dynamic_cast<const Error*>(&error) != nullptr;
+    const Code code = code_of(error);
+    return report(code,
+                  known || code != Code::kInternal
+                      ? error.what()
+                      : fmt::format("{}; please report it with the command line", error.what()));
   }
 }
 

@@ -2,6 +2,8 @@
 
 #include <cerrno>
 #include <cstring>
+#include <new>
+#include <system_error>
 
 namespace reprise {
 namespace {
@@ -52,6 +54,13 @@ std::string_view advice(int errno_value) {
 }
 
 }  // namespace
+
+Code code_of(const std::exception& error) noexcept {
+  if (const auto* known = dynamic_cast<const Error*>(&error)) return known->code();
+  const bool system = dynamic_cast<const std::bad_alloc*>(&error) != nullptr ||
+                      dynamic_cast<const std::system_error*>(&error) != nullptr;
+  return system ? Code::kIo : Code::kInternal;
+}
 
 std::string_view to_string(Code code) {
   switch (code) {

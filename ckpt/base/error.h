@@ -45,6 +45,10 @@ class Error : public std::runtime_error {
   Code code_;
 };
 
+// What a program ends with when `error` ends it: the code of an Error, kIo for memory that is not
+// there and for errors of the system, else kInternal.
+Code code_of(const std::exception& error) noexcept;
+
 // Throws Error with a formatted message.
 template <typename... Args>
 [[noreturn]] void fail(Code code, fmt::format_string<Args...> format, Args&&... args) {

@@ -20,6 +20,8 @@ unsigned available_cores() {
   return std::max(1u, std::thread::hardware_concurrency());
 }
 
+unsigned disk_threads(unsigned jobs) { return jobs > 0 ? jobs : 2 * available_cores() + 2; }
+
 void parallel_for(std::size_t count, unsigned jobs, const std::function<void(std::size_t)>& body) {
   if (jobs == 0) jobs = available_cores();
   std::atomic<std::size_t> next{0};

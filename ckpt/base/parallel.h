@@ -9,6 +9,10 @@ namespace reprise {
 // Cores this process may use (its affinity mask), at least 1.
 unsigned available_cores();
 
+// Threads for reading or writing a disk, where `jobs` of 0 leaves it open: such calls block theirs,
+// and while some wait, others hash.
+unsigned disk_threads(unsigned jobs);
+
 // The most threads that are ever asked for, whatever the machine: more is a slip of the keyboard.
 inline constexpr unsigned kMostJobs = 1024;
 

@@ -56,13 +56,12 @@ CrewFile::~CrewFile() {
 }
 
 void CrewFile::refuse(std::size_t index, const std::exception& error) const {
-  const auto* known = dynamic_cast<const Error*>(&error);
   const std::string& name = crew_.links_[index].name();
   const std::string_view text = error.what();
   // What a link says begins with the name already.
   const std::string reason =
       text.starts_with(name) ? std::string(text) : fmt::format("{}: {}", name, text);
-  throw Error(known != nullptr ? known->code() : Code::kInternal,
+  throw Error(code_of(error),
               fmt::format("{}: the processes that write it together lost one: {}; nothing was "
                           "published, and what was saved before is as it was",
                           target_.string(), reason));

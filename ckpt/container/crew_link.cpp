@@ -25,7 +25,8 @@ constexpr std::uint64_t kLargestLetter = 256u << 20;
 
 }  // namespace
 
-CrewLink::CrewLink(int socket, std::string name) : socket_(socket, name), name_(std::move(name)) {}
+CrewLink::CrewLink(File socket, std::string name)
+    : socket_(std::move(socket)), name_(std::move(name)) {}
 
 void CrewLink::await(short events, std::chrono::milliseconds patience) const {
   pollfd ready{socket_.descriptor(), events, 0};

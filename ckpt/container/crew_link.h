@@ -23,8 +23,10 @@ class CrewLink {
     std::optional<File> file;  // a descriptor of this process for what the other one sent
   };
 
-  // Takes ownership of `socket`. `name`: of the process at the other end, as messages call it.
-  CrewLink(int socket, std::string name);
+  // `name`: of the process at the other end, as messages call it.
+  CrewLink(File socket, std::string name);
+  // Takes ownership of `socket`.
+  CrewLink(int socket, const std::string& name) : CrewLink(File(socket, name), name) {}
 
   const std::string& name() const { return name_; }
   int descriptor() const { return socket_.descriptor(); }

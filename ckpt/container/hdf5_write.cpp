@@ -115,7 +115,7 @@ WriteReport write_hdf5(const std::filesystem::path& target, const Document& docu
                   layout_sha256);
     }
     const auto work = list_work(layout, writer_of, 0, writer);
-    parallel_for(work.size(), threads_for(options.jobs), [&](std::size_t i) {
+    parallel_for(work.size(), disk_threads(options.jobs), [&](std::size_t i) {
       if (crew) crew->check();
       work[i]();
     });

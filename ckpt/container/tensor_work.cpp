@@ -113,6 +113,4 @@ std::vector<std::function<void()>> list_work(Layout& layout, const std::vector<u
   return work;
 }
 
-unsigned threads_for(unsigned jobs) { return jobs > 0 ? jobs : 2 * available_cores() + 2; }
-
 }  // namespace reprise::container

@@ -17,8 +17,4 @@ namespace reprise::container {
 std::vector<std::function<void()>> list_work(Layout& layout, const std::vector<unsigned>& writer_of,
                                              unsigned writer, DirectWriter& file);
 
-// Threads for such work, where 0 are asked for: direct writes block theirs, and while some wait for
-// the disk, others hash.
-unsigned threads_for(unsigned jobs);
-
 }  // namespace reprise::container

@@ -61,7 +61,7 @@ std::vector<std::byte> write_tensors(const Document& document, const CrewWork& w
   DirectWriter writer(file, begin.target, begin.file_bytes, begin.direct != 0);
   const std::vector<unsigned> writer_of = share_groups(layout, crew.size());
   const auto pieces = list_work(layout, writer_of, crew.number(), writer);
-  parallel_for(pieces.size(), threads_for(jobs), [&](std::size_t i) {
+  parallel_for(pieces.size(), disk_threads(jobs), [&](std::size_t i) {
     // The leader writes nothing while all is well.
     if (crew.leader().has_news()) fail(Code::kIo, "the first process gave up this file");
     pieces[i]();
@@ -84,10 +84,8 @@ bool write_share(const Document& document, const CrewWork& work, unsigned jobs) 
     std::vector<std::byte> answer;
     try {
       answer = write_tensors(document, work, letter, jobs);
-    } catch (const Error& error) {
-      answer = encode_failure(error.code(), error.what());
     } catch (const std::exception& error) {
-      answer = encode_failure(Code::kInternal, error.what());
+      answer = encode_failure(code_of(error), error.what());
     }
     crew.leader().send(answer, crew.patience());
     return word_of(answer) == CrewWord::kDone;

@@ -1,11 +1,12 @@
 #include "engine/distributed/gather_crew.h"
 
+#include "ckpt/base/file.h"
+
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -40,30 +41,16 @@ struct Invitation {
   std::array<std::uint64_t, 2> secret{};  // zeros: there is no socket
 };
 
-class Socket {
- public:
-  explicit Socket(int fd = -1) : fd_(fd) {}
-  ~Socket() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Socket(Socket&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Socket& operator=(Socket&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  int get() const { return fd_; }
-  bool open() const { return fd_ >= 0; }
-  int release() { return std::exchange(fd_, -1); }
+// A descriptor of none is -1.
+bool is_open(const File& socket) { return socket.descriptor() >= 0; }
+File no_socket() { return File(-1, {}); }
 
- private:
-  int fd_;
-};
-
-Socket make_socket() {
-  Socket socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+File make_socket() {
+  File socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "a socket");
   // Of connecting: strangers may have filled the queue.
   const timeval limit{kGreeting.count(), 0};
-  if (socket.open()) ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  if (is_open(socket))
+    ::setsockopt(socket.descriptor(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
   return socket;
 }
 
@@ -77,20 +64,21 @@ sockaddr_un address_of(const Name& name) {
 constexpr socklen_t kAddressBytes = offsetof(sockaddr_un, sun_path) + 1 + sizeof(Name);
 
 // Whether the process at the other end belongs to this one's user.
-bool is_ours(const Socket& socket) {
+bool is_ours(const File& socket) {
   ucred other{};
   socklen_t size = sizeof other;
-  return ::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &other, &size) == 0 &&
+  return ::getsockopt(socket.descriptor(), SOL_SOCKET, SO_PEERCRED, &other, &size) == 0 &&
          other.uid == ::geteuid();
 }
 
-Socket listen_as(const Name& name, int world) {
-  Socket socket = make_socket();
+File listen_as(const Name& name, int world) {
+  File socket = make_socket();
   const sockaddr_un address = address_of(name);
-  if (!socket.open() ||
-      ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), kAddressBytes) != 0 ||
-      ::listen(socket.get(), std::max(world, 8)) != 0) {
-    return Socket();
+  if (!is_open(socket) ||
+      ::bind(socket.descriptor(), reinterpret_cast<const sockaddr*>(&address), kAddressBytes) !=
+          0 ||
+      ::listen(socket.descriptor(), std::max(world, 8)) != 0) {
+    return no_socket();
   }
   return socket;
 }
@@ -105,15 +93,16 @@ Invitation invite() {
   return invitation;
 }
 
-Socket visit(const Invitation& invitation, int rank) {
-  Socket socket = make_socket();
+File visit(const Invitation& invitation, int rank) {
+  File socket = make_socket();
   const sockaddr_un address = address_of(invitation.name);
   const Greeting greeting{invitation.secret, rank};
-  if (!socket.open() || invitation.secret[0] == 0 ||
-      ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), kAddressBytes) != 0 ||
+  if (!is_open(socket) || invitation.secret[0] == 0 ||
+      ::connect(socket.descriptor(), reinterpret_cast<const sockaddr*>(&address), kAddressBytes) !=
+          0 ||
       !is_ours(socket) ||
-      ::send(socket.get(), &greeting, sizeof greeting, MSG_NOSIGNAL) != sizeof greeting) {
-    return Socket();
+      ::send(socket.descriptor(), &greeting, sizeof greeting, MSG_NOSIGNAL) != sizeof greeting) {
+    return no_socket();
   }
   return socket;
 }
@@ -124,22 +113,23 @@ bool readable(int fd) {
 }
 
 // The sockets of those who came, by rank; closed ones in the place of all others.
-std::vector<Socket> receive_visitors(const Socket& door, const Invitation& invitation,
-                                     std::vector<std::uint8_t> came) {
-  std::vector<Socket> visitors(came.size());
+std::vector<File> receive_visitors(const File& door, const Invitation& invitation,
+                                   std::vector<std::uint8_t> came) {
+  std::vector<File> visitors;
+  for (std::size_t i = 0; i < came.size(); ++i) visitors.push_back(no_socket());
   auto missing = std::ranges::count(came, 1);
-  while (missing > 0 && readable(door.get())) {
-    Socket socket(::accept4(door.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  while (missing > 0 && readable(door.descriptor())) {
+    File socket(::accept4(door.descriptor(), nullptr, nullptr, SOCK_CLOEXEC), "a socket");
     Greeting greeting;
-    if (!socket.open() || !is_ours(socket) || !readable(socket.get()) ||
-        ::recv(socket.get(), &greeting, sizeof greeting, MSG_WAITALL | MSG_DONTWAIT) !=
+    if (!is_open(socket) || !is_ours(socket) || !readable(socket.descriptor()) ||
+        ::recv(socket.descriptor(), &greeting, sizeof greeting, MSG_WAITALL | MSG_DONTWAIT) !=
             sizeof greeting ||
         greeting.secret != invitation.secret || greeting.rank < 0 ||
         static_cast<std::size_t>(greeting.rank) >= came.size()) {
       continue;
     }
     const auto rank = static_cast<std::size_t>(greeting.rank);
-    if (came[rank] == 0 || visitors[rank].open()) continue;
+    if (came[rank] == 0 || is_open(visitors[rank])) continue;
     visitors[rank] = std::move(socket);
     --missing;
   }
@@ -153,23 +143,23 @@ std::unique_ptr<container::Crew> gather_crew(Communicator& communicator) {
   if (world == 1) return nullptr;
   const bool first = communicator.rank() == 0;
   Invitation invitation;
-  Socket socket;
+  File socket = no_socket();
   if (first) {
     invitation = invite();
     socket = listen_as(invitation.name, communicator.world());
-    if (!socket.open()) invitation = {};
+    if (!is_open(socket)) invitation = {};
   }
   communicator.broadcast(std::as_writable_bytes(std::span(&invitation, 1)), 0);
   if (!first) socket = visit(invitation, communicator.rank());
 
-  const std::uint8_t here = !first && socket.open() ? 1 : 0;
+  const std::uint8_t here = !first && is_open(socket) ? 1 : 0;
   std::vector<std::uint8_t> came(world);
   communicator.all_gather(std::as_bytes(std::span(&here, 1)),
                           std::as_writable_bytes(std::span(came)));
-  std::vector<Socket> visitors(world);
+  std::vector<File> visitors;
   if (first) {
     visitors = receive_visitors(socket, invitation, came);
-    for (std::size_t rank = 0; rank < world; ++rank) came[rank] = visitors[rank].open() ? 1 : 0;
+    for (std::size_t rank = 0; rank < world; ++rank) came[rank] = is_open(visitors[rank]) ? 1 : 0;
   }
   // The first process says who is part of it, and with that everybody's number.
   communicator.broadcast(std::as_writable_bytes(std::span(came)), 0);
@@ -177,7 +167,7 @@ std::unique_ptr<container::Crew> gather_crew(Communicator& communicator) {
     std::vector<container::CrewLink> members;
     for (std::size_t rank = 0; rank < world; ++rank) {
       if (came[rank] == 0) continue;
-      members.emplace_back(visitors[rank].release(), fmt::format("rank {}", rank));
+      members.emplace_back(std::move(visitors[rank]), fmt::format("rank {}", rank));
     }
     if (members.empty()) return nullptr;
     return std::make_unique<container::Crew>(std::move(members));
@@ -188,7 +178,7 @@ std::unique_ptr<container::Crew> gather_crew(Communicator& communicator) {
   const auto size = 1 + std::ranges::count(came, 1);
   return std::make_unique<container::Crew>(static_cast<unsigned>(number),
                                            static_cast<unsigned>(size),
-                                           container::CrewLink(socket.release(), "rank 0"));
+                                           container::CrewLink(std::move(socket), "rank 0"));
 }
 
 }  // namespace reprise::engine

@@ -198,7 +198,7 @@ FileReport migrate_file(const Item& item, const FileOptions& options, GroupSync&
   } catch (const std::exception& error) {
     // Out of memory, say: one file's trouble must not end the batch.
     report.error = fmt::format("{}: {}", item.source.native(), error.what());
-    report.exit_code = static_cast<int>(Code::kInternal);
+    report.exit_code = static_cast<int>(code_of(error));
   }
   return report;
 }

@@ -143,9 +143,7 @@ void compare_tensors(const NamedTensors& expected, const NamedTensors& found,
     for (std::uint64_t from = 0; from < size; from += kRangeBytes)
       ranges.push_back({&tensor, &other, name, from, std::min(kRangeBytes, size - from)});
   }
-  // A read that has to wait for the disk leaves its core to another thread.
-  const unsigned threads = options.jobs > 0 ? options.jobs : 2 * available_cores() + 2;
-  parallel_for(ranges.size(), threads, [&](std::size_t i) {
+  parallel_for(ranges.size(), disk_threads(options.jobs), [&](std::size_t i) {
     compare_range(ranges[i]);
     if (options.on_bytes) options.on_bytes(ranges[i].length);
   });

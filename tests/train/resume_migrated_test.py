@@ -7,7 +7,6 @@ Usage: resume_migrated_test.py MIGRATE CKPT TRAIN
 import argparse
 import json
 import pathlib
-import subprocess
 import sys
 import tempfile
 
@@ -15,6 +14,7 @@ import numpy
 import torch
 import torchvision
 from PIL import Image
+from resuming import check_next_update, normalised, run
 
 SAMPLES, SIDE, CLASSES = 64, 32, 2
 
@@ -22,12 +22,6 @@ OPTIMIZERS = {
     "adamw": lambda p: torch.optim.AdamW(p, lr=1e-3, weight_decay=0.05, betas=(0.8, 0.99)),
     "sgd": lambda p: torch.optim.SGD(p, lr=0.02, momentum=0.9, weight_decay=1e-3, nesterov=True),
 }
-
-
-def run(*command, code=0):
-    result = subprocess.run([str(c) for c in command], capture_output=True, text=True)
-    assert result.returncode == code, f"{command}: exit {result.returncode}\n{result.stdout}{result.stderr}"
-    return result
 
 
 def make_images(folder):
@@ -75,16 +69,8 @@ def save_old(path, version, model, optimizer):
     torch.save(checkpoint, path)
 
 
-def load_v5(path):
-    checkpoint = torch.load(path, weights_only=True)
-    parts = ("backbone", "head", "model")
-    return {k: v for part in parts for k, v in checkpoint.get(part, {}).items()}, checkpoint
-
-
-def relative(found, expected, before):
-    """Error of an update, against its length."""
-    moved = (expected - before).double().norm()
-    return float((found - expected).double().norm() / moved) if moved > 0 else float((found - expected).abs().max())
+def tensors_of(checkpoint):
+    return {k: v for part in ("backbone", "head", "model") for k, v in checkpoint.get(part, {}).items()}
 
 
 def check(name, version, migrate, ckpt, train, scratch, images, labels):
@@ -98,9 +84,7 @@ def check(name, version, migrate, ckpt, train, scratch, images, labels):
     probe = scratch / "probe"
     if not probe.exists():
         run(train, *options, "--epochs", 1, "--work-dir", probe, "--arch", "resnet18")
-    derived = json.loads(run(ckpt, "show", probe / "<last>", "--config").stdout)["derived"]
-    mean, deviation = (torch.tensor(derived[k], dtype=torch.float32).view(3, 1, 1) for k in ("mean", "deviation"))
-    images = (images - mean) / deviation
+    images = normalised(images, ckpt, probe)
 
     for _ in range(3):
         step(model, optimizer, images, labels)
@@ -111,35 +95,14 @@ def check(name, version, migrate, ckpt, train, scratch, images, labels):
     after = model.state_dict()
 
     migrated = json.loads(run(migrate, "--json", scratch / f"{file}.pth").stdout)["files"][0]
-    digests = []
-    for source in (f"{file}.v5.h5", f"{file}.pth") if (name, version) == ("adamw", 4) else (f"{file}.v5.h5",):
-        work = scratch / f"from-{source}"
-        run(train, "--resume-from", scratch / source, *options, "--work-dir", work)
-        result = scratch / "result.pth"
-        result.unlink(missing_ok=True)
-        last = json.loads(run(ckpt, "show", work / "<last>", "--json").stdout)
-        assert migrated["from"] == version and migrated["uuid"] in json.dumps(last), (migrated, last)
-        assert version == 0 or migrated["uuid"] == UUID, migrated
-        run(ckpt, "convert", work / "<last>", result)
-        weights, checkpoint = load_v5(result)
-        assert list(weights) and set(weights) == set(after), set(weights) ^ set(after)
-        worst = max(
-            (relative(weights[k], after[k], before[k]), k) for k in after if after[k].is_floating_point()
-        )
-        print(f"{name} of version {version} from {source}: largest relative error of an update {worst[0]:.2e} ({worst[1]})")
-        assert worst[0] < 2e-3, worst
-        assert all(torch.equal(weights[k], after[k]) for k in after if not after[k].is_floating_point())
-
-        ours, theirs = checkpoint["optimizer"]["state"], optimizer.state_dict()["state"]
-        assert set(ours) == set(theirs)
-        for index, entries in theirs.items():
-            for key, value in entries.items():
-                found = torch.as_tensor(ours[index][key])
-                assert torch.allclose(found.double(), value.double(), rtol=1e-3, atol=2e-3 * float(value.abs().max())), (
-                    name, index, key)
-        listing = json.loads(run(ckpt, "ls", "--digest", "--json", work / "<last>").stdout)
-        digests.append([(tensor["name"], tensor["sha256"]) for tensor in listing["tensors"]])
-    assert digests.count(digests[0]) == len(digests), "the migrated file and the old one go on differently"
+    assert migrated["from"] == version and (version == 0 or migrated["uuid"] == UUID), migrated
+    sources = [scratch / f"{file}.v5.h5"] + [scratch / f"{file}.pth"] * ((name, version) == ("adamw", 4))
+    work_of = lambda source: scratch / f"from-{source.name}"
+    check_next_update(f"{name} of version {version}", (ckpt, train), sources, options, tensors_of, before, after,
+                      optimizer.state_dict(), work_of)
+    for source in sources:
+        last = json.loads(run(ckpt, "show", work_of(source) / "<last>", "--json").stdout)
+        assert migrated["uuid"] in json.dumps(last), (migrated, last)
 
 
 def main():

@@ -3,6 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <filesystem>
+#include <new>
+#include <stdexcept>
+#include <system_error>
 
 namespace reprise {
 namespace {
@@ -65,6 +69,13 @@ TEST(Printable, LongTextIsCutAtACharacter) {
   EXPECT_EQ(printable("abcdef", 4), "abcd...");
   EXPECT_EQ(printable("abcd", 4), "abcd");
   EXPECT_EQ(printable("\xc3\xa9\xc3\xa9\xc3\xa9", 3), "\xc3\xa9\xc3\xa9...");
+}
+
+TEST(Error, EveryExceptionHasTheCodeThatAProgramEndsWith) {
+  EXPECT_EQ(code_of(Error(Code::kMismatch, "of another model")), Code::kMismatch);
+  EXPECT_EQ(code_of(std::bad_alloc()), Code::kIo);
+  EXPECT_EQ(code_of(std::filesystem::filesystem_error("no", std::error_code())), Code::kIo);
+  EXPECT_EQ(code_of(std::logic_error("ours")), Code::kInternal);
 }
 
 }  // namespace
