@@ -51,7 +51,9 @@ int run(const Commands& commands, const train::GivenOptions& options, Io& io) {
   }
   // Before any thread is started; in the processes it starts, the environment says their place.
   const int processes = static_cast<int>(config.nproc);
-  if (processes > 1 && place.launcher.empty()) {
+  // `srun -n 1 train --nproc 2` starts one that starts its own.
+  const bool alone = place.launcher.empty() || (place.launcher == "Slurm" && place.world == 1);
+  if (processes > 1 && alone) {
     if (config.resume_from.empty()) refuse_world(config, processes);
     return engine::launch_local(processes, commands.arguments);
   }

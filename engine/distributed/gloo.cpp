@@ -5,6 +5,7 @@
 #include "engine/distributed/neighbours.h"
 
 #include <ATen/ATen.h>
+#include <c10/util/Logging.h>
 #include <fmt/ranges.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
@@ -36,6 +37,12 @@ constexpr const char* kAbandoned = "reprise/abandoned";
 std::string first_line(const std::exception& error) {
   const std::string text = error.what();
   return text.substr(0, text.find('\n'));
+}
+
+// c10d logs every connection that breaks with a trace of its own code; what of it concerns a user
+// is in our errors. TORCH_CPP_LOG_LEVEL has it as before.
+void quiet_c10d() {
+  if (std::getenv("TORCH_CPP_LOG_LEVEL") == nullptr) FLAGS_caffe2_log_level = c10::GLOG_FATAL;
 }
 
 std::vector<std::uint8_t> octets(const std::string& text) { return {text.begin(), text.end()}; }
@@ -248,7 +255,11 @@ class Gloo : public Communicator {
     try {
       if (!store_->check({kAbandoned})) return otherwise;
       const auto text = store_->get(kAbandoned);
-      return printable({reinterpret_cast<const char*>(text.data()), text.size()});
+      const std::string reason =
+          printable({reinterpret_cast<const char*>(text.data()), text.size()});
+      // Its own words need no name before them.
+      const std::string own = fmt::format("rank {}: ", rank());
+      return reason.starts_with(own) ? reason.substr(own.size()) : reason;
     } catch (...) {
       return place_.store_is_served ? otherwise : "rank 0 is gone";
     }
@@ -288,6 +299,7 @@ void wait_for_all(c10d::Store& store, const ProcessPlace& place, std::chrono::se
 
 std::unique_ptr<Communicator> connect(const ProcessPlace& place, const ConnectOptions& options) {
   if (place.world == 1) return single_process();
+  quiet_c10d();
   c10d::TCPStoreOptions tcp;
   tcp.port = place.port;
   tcp.isServer = place.rank == 0 && !place.store_is_served;
@@ -307,7 +319,14 @@ std::unique_ptr<Communicator> connect(const ProcessPlace& place, const ConnectOp
   const char* attempt = std::getenv("TORCHELASTIC_RESTART_COUNT");
   store = c10::make_intrusive<c10d::PrefixStore>(
       fmt::format("reprise/{}", attempt == nullptr ? "0" : attempt), store);
-  wait_for_all(*store, place, options.join_timeout);
+  try {
+    wait_for_all(*store, place, options.join_timeout);
+  } catch (const c10::Error& error) {
+    fail(Code::kIo,
+         "rank {}: the meeting point at {}:{} is gone ({}); rank 0 gave up or was ended: what it "
+         "said is the reason",
+         place.rank, place.address, place.port, first_line(error));
+  }
   std::unique_ptr<Gloo> communicator;
   try {
     communicator = std::make_unique<Gloo>(store, place, options);

@@ -111,7 +111,8 @@ int collect(std::vector<Child>& children, int code) {
     const auto child = std::ranges::find(children, pid, &Child::pid);
     if (child == children.end()) continue;
     child->running = false;
-    int ended = WIFEXITED(status) ? WEXITSTATUS(status) : static_cast<int>(Code::kInternal);
+    // As shells say it: 137 is the code of what the system killed for want of memory.
+    const int ended = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     if (code != 0 && code != kStopped) continue;
     tell(child - children.begin(), status);
     if (code == 0 || ended != 0) code = ended;

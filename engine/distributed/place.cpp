@@ -67,6 +67,16 @@ std::string first_node(const std::string& list) {
   return list.substr(0, bracket) + list.substr(bracket + 1, end - bracket - 1);
 }
 
+// The script of a job and an interactive shell have a rank of their own beside those of srun, whose
+// steps are counted from 0; theirs have the highest numbers, or none.
+bool in_slurm_step() {
+  constexpr std::uint64_t kSpecialSteps = 0xfffffff0;
+  const auto text = variable("SLURM_STEP_ID");
+  std::uint64_t step = kSpecialSteps;
+  if (text) std::from_chars(text->data(), text->data() + text->size(), step);
+  return step < kSpecialSteps;
+}
+
 // Apart from the ports of other jobs on the same machine, as far as a job's number says.
 std::uint16_t port_of_job(std::uint64_t job) {
   constexpr std::uint64_t kFirstPort = 20000;
@@ -87,6 +97,7 @@ ProcessPlace place_from_environment() {
   ProcessPlace place;
   for (const Names& names : kLaunchers) {
     if (!variable(names.rank)) continue;
+    if (names.launcher == std::string_view("Slurm") && !in_slurm_step()) continue;
     place.launcher = names.launcher;
     place.world = required(names.world, 1, kMostProcesses);
     place.rank = required(names.rank, 0, place.world - 1);
@@ -94,7 +105,11 @@ ProcessPlace place_from_environment() {
     place.local_world = std::max(1, optional_number(names.local_world, 1));
     break;
   }
-  if (place.launcher.empty()) return place;
+  if (place.launcher.empty()) {
+    // A rank that nobody named would train alone, as would all others.
+    if (optional_number("WORLD_SIZE", 1) > 1) required("RANK", 0, kMostProcesses);
+    return place;
+  }
   if (variable("TORCHELASTIC_RUN_ID")) place.launcher = "torchrun";
   place.store_is_served = variable("TORCHELASTIC_USE_AGENT_STORE") == "True";
   if (const auto fd = variable("REPRISE_LISTENING_FD")) {

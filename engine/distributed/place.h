@@ -19,10 +19,10 @@ struct ProcessPlace {
 };
 
 // Reads RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR, MASTER_PORT (torchrun and
-// others), else SLURM_PROCID and its kin inside a job step, else OMPI_COMM_WORLD_RANK or PMI_RANK
-// and theirs. Without MASTER_PORT the job's number with Slurm, its name with Open MPI, gives the
-// port, so that jobs on a machine do not clash. The length of CUDA_VISIBLE_DEVICES plays no part.
-// Errors: kUsage naming the variable that is missing, no number or out of range.
+// others), else SLURM_PROCID and its kin inside a job step of srun, else OMPI_COMM_WORLD_RANK or
+// PMI_RANK and theirs. Without MASTER_PORT the job's number with Slurm, its name with Open MPI,
+// gives the port, so that jobs on a machine do not clash. The length of CUDA_VISIBLE_DEVICES plays
+// no part. Errors: kUsage naming the variable that is missing, no number or out of range.
 ProcessPlace place_from_environment();
 
 // Threads a process should compute with when the user names no number: this machine's cores

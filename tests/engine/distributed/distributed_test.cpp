@@ -109,8 +109,9 @@ class Environment : public ::testing::Test {
     for (const char* name :
          {"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT",
           "SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", "SLURM_STEP_NODELIST", "SLURM_JOB_ID",
-          "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK",
-          "OMPI_COMM_WORLD_LOCAL_SIZE", "PMIX_NAMESPACE", "TORCHELASTIC_RUN_ID"}) {
+          "SLURM_STEP_ID", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE",
+          "OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE", "PMIX_NAMESPACE",
+          "TORCHELASTIC_RUN_ID"}) {
       ::unsetenv(name);
     }
   }
@@ -144,11 +145,37 @@ TEST_F(Environment, SlurmsVariablesAreRead) {
   set("SLURM_LOCALID", "0");
   set("SLURM_STEP_NODELIST", "gpu[03-07,12]");
   set("SLURM_JOB_ID", "7012345");
+  set("SLURM_STEP_ID", "0");
   const ProcessPlace place = place_from_environment();
   EXPECT_EQ(place.rank, 2);
   EXPECT_EQ(place.address, "gpu03");
   EXPECT_EQ(place.port, 22345);
   EXPECT_EQ(place.launcher, "Slurm");
+}
+
+// What sbatch and salloc run themselves has variables of a rank as well.
+TEST_F(Environment, TheScriptOfASlurmJobIsNoRank) {
+  set("SLURM_PROCID", "0");
+  set("SLURM_JOB_ID", "7012345");
+  EXPECT_EQ(place_from_environment().launcher, "");
+  set("SLURM_NTASKS", "2");
+  for (const char* step : {"4294967290", "4294967291", "batch"}) {
+    set("SLURM_STEP_ID", step);
+    EXPECT_EQ(place_from_environment().launcher, "") << step;
+    EXPECT_EQ(place_from_environment().world, 1) << step;
+  }
+}
+
+TEST_F(Environment, AWorldWithoutARankIsRefused) {
+  set("WORLD_SIZE", "1");
+  EXPECT_EQ(place_from_environment().world, 1);
+  set("WORLD_SIZE", "2");
+  try {
+    place_from_environment();
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("RANK is not set"), std::string::npos);
+  }
 }
 
 TEST_F(Environment, OpenMpisVariablesAreRead) {
