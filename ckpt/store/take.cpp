@@ -4,6 +4,8 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <utility>
 #include <vector>
 
 namespace reprise::store {
@@ -25,18 +27,29 @@ StateDict part_of(const Checkpoint& checkpoint, const StateDict& own, std::strin
   return checkpoint.model.strip_prefix(prefix);
 }
 
+// Under the network's own names, which whoever builds that network loads. Files of other writers
+// may use a name in both parts: there the parts say whose it is.
+StateDict joined(const StateDict& backbone, const StateDict& head) {
+  const bool ambiguous = std::ranges::any_of(
+      head, [&](const auto& item) { return backbone.find(item.first) != nullptr; });
+  StateDict whole;
+  for (const auto& [prefix, part] :
+       {std::pair(kBackbonePrefix, &backbone), std::pair(kHeadPrefix, &head)}) {
+    for (const auto& [name, tensor] : *part)
+      whole.append(ambiguous ? std::string(prefix) + name : name, tensor);
+  }
+  return whole;
+}
+
 StateDict whole_network(const Checkpoint& checkpoint) {
   switch (checkpoint.type) {
     case CheckpointType::kModel: return checkpoint.model;
     case CheckpointType::kDino: return dino_network(checkpoint);
     case CheckpointType::kSupervised: break;
   }
-  StateDict whole;
-  for (const auto& [name, tensor] : checkpoint.backbone)
-    whole.append(std::string(kBackbonePrefix) + name, tensor);
-  for (const auto& [name, tensor] : checkpoint.head)
-    whole.append(std::string(kHeadPrefix) + name, tensor);
-  return whole;
+  // A head alone is no network: its backbone is another checkpoint's.
+  if (checkpoint.backbone.empty()) return {};
+  return joined(checkpoint.backbone, checkpoint.head);
 }
 
 StateDict named(const Checkpoint& checkpoint, std::string_view take) {

@@ -288,5 +288,31 @@ TEST_F(Modes, BackboneWithoutAnArchitectureOrOfOtherShapesIsReported) {
   EXPECT_THAT(wrong.err, AllOf(HasSubstr("does not fit a resnet50"), HasSubstr("layer1.0.conv3")));
 }
 
+// What ckpt extract writes of a trained network is a whole network to everything that reads one.
+TEST_F(Modes, AnExtractedModelIsEvaluatedLoadedAndTeaches) {
+  const Arguments network = kDigits + Arguments{"--arch", "resnet18", "--image-size", "16"};
+  const std::string run = run_of("runs/extracted/1", network + words("--epochs 1"));
+  const std::string whole = last_checkpoint(run).string();
+  const auto measured = [&](const std::string& file) {
+    const Outcome outcome = eval(*scratch_, {file, "--json"});
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return outcome.code == 0 ? parse_json(outcome.out)["evaluations"][0]["metrics"] : Json();
+  };
+  const Json expected = measured(whole);
+  for (const std::string suffix : {".h5", ".pth", ".safetensors"}) {
+    const std::string file = *scratch_ / ("extracted" + suffix);
+    const Outcome extracted = finish(start_program(
+        *scratch_, REPRISE_BIN_CKPT, {"extract", whole, file, "--take", "model", "--lossy"}));
+    ASSERT_EQ(extracted.code, 0) << extracted.err;
+    EXPECT_EQ(measured(file), expected) << suffix;
+    const std::string loaded =
+        run_of("runs/extracted/from" + suffix,
+               network + words("--max-updates 1") + Arguments{"--load-from", file});
+    EXPECT_THAT(read_file(fs::path(loaded) / "train.log"), HasSubstr("\n122 tensors fit\n"));
+  }
+  run_of("runs/extracted/taught", network + words("--mode distill --max-updates 1 --teacher " +
+                                                  (*scratch_ / "extracted.h5")));
+}
+
 }  // namespace
 }  // namespace reprise::training

@@ -38,12 +38,25 @@ TEST(Take, StudentAndTeacherAreWhole) {
   EXPECT_THAT(keys(take_weights(dino(), "student", "head.")), testing::ElementsAre("mlp"));
 }
 
-TEST(Take, ModelOfSupervisedHasBothParts) {
+TEST(Take, ModelOfSupervisedIsBothPartsUnderTheNamesOfTheNetwork) {
   Checkpoint c = sample::head_for(1, sample::uuid(2));
   c.uuid_backbone.reset();
   c.backbone.append("conv", sample::floats({2}, 1));
-  EXPECT_THAT(keys(take_weights(c, "model")),
-              testing::ElementsAre("backbone.conv", "head.linear.weight"));
+  EXPECT_THAT(keys(take_weights(c, "model")), testing::ElementsAre("conv", "linear.weight"));
+  // Of a name in both parts, the part is said.
+  c.backbone.append("linear.weight", sample::floats({2}, 1));
+  EXPECT_THAT(
+      keys(take_weights(c, "model")),
+      testing::ElementsAre("backbone.conv", "backbone.linear.weight", "head.linear.weight"));
+}
+
+TEST(Take, AHeadAloneIsNoModel) {
+  try {
+    take_weights(sample::head_for(1, sample::uuid(2)), "model");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "this supervised checkpoint has no model; it has head");
+  }
 }
 
 TEST(Take, WhatIsNotThereIsAMismatchThatSaysWhatIs) {
