@@ -1,6 +1,9 @@
 #include "eval/origin.h"
 
+#include "ckpt/base/error.h"
 #include "ckpt/store/metrics.h"
+#include "engine/device/device.h"
+#include "experiment/config.h"
 #include "experiment/parts.h"
 
 #include <fmt/format.h>
@@ -33,9 +36,10 @@ std::vector<std::string> visible_causes(const Subject& subject, c10::Device devi
                     subject.dataset->size(), digest.substr(0, 12), facts.val_samples,
                     facts.val_digest.substr(0, 12)));
   }
-  const std::string device_then = trained.value("device", std::string("auto"));
-  if (device_then != "auto" && device_then != device.str()) {
-    causes.push_back(fmt::format("device is {}, was {}", device.str(), device_then));
+  const std::string device_then = experiment::device_kind_of(trained);
+  const std::string device_now = engine::device_kind(device);
+  if (!device_then.empty() && device_then != device_now) {
+    causes.push_back(fmt::format("device is {}, was {}", device_now, printable(device_then, 40)));
   }
   if (causes.empty()) {
     causes.push_back(

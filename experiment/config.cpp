@@ -159,7 +159,7 @@ Json to_json(const Config& config) {
 }
 
 StoredConfig from_json(const Json& json, std::string origin) {
-  StoredConfig stored{{std::move(origin), {}}, {}};
+  StoredConfig stored{{std::move(origin), {}, true}, {}};
   for (const auto& [key, value] : json.items()) {
     const OptionSpec* spec = find_option(key);
     if (spec == nullptr) {
@@ -187,6 +187,18 @@ StoredConfig from_json(const Json& json, std::string origin) {
 bool is_training_config(const Json& config) {
   return config.is_object() && config.contains("derived") && config.contains("arch") &&
          config.contains("batch-size") && config.contains("seed");
+}
+
+std::string device_kind_of(const Json& config) {
+  const auto text = [](const Json& json) -> std::string {
+    const auto found = json.find("device");
+    return found != json.end() && found->is_string() ? found->get<std::string>() : "";
+  };
+  if (const auto derived = config.find("derived"); derived != config.end()) {
+    if (std::string kind = text(*derived); !kind.empty()) return kind;
+  }
+  const std::string device = text(config);
+  return device == "auto" ? "" : device.substr(0, device.find(':'));
 }
 
 std::vector<ConfigDifference> compare_configs(const Config& before, const Config& after) {

@@ -158,6 +158,7 @@ struct OptionSpec;
 struct OptionLayer {
   std::string origin;  // "base.toml", "the command line"; for messages
   std::vector<std::pair<const OptionSpec*, OptionValue>> given;
+  bool stored = false;  // by a checkpoint: what is without effect in it is nobody's mistake now
 
   bool has(std::string_view key) const;
   void add(const OptionSpec& spec, const OptionValue& value);
@@ -166,7 +167,8 @@ struct OptionLayer {
 // Layers applied over the defaults, later ones winning, then resolve()d for a run of `world`
 // processes, or of --nproc where no launcher started more than one.
 // Errors: kUsage naming the option, what it holds and what it may hold; kUsage for options that
-// contradict each other, in one layer or in the result.
+// contradict each other, in one layer or in the result; kUsage for an option that is given without
+// effect, unless only the checkpoint of --resume-from, not among the layers yet, can say so.
 Config effective_config(const std::vector<OptionLayer>& layers, int world = 1);
 
 // Reads a configuration file: TOML, one key an option ("batch-size = 64"), no tables.
@@ -189,6 +191,10 @@ StoredConfig from_json(const Json& json, std::string origin);
 
 // Whether a checkpoint's `config` is one that train wrote.
 bool is_training_config(const Json& config);
+
+// The kind of device that a run of this stored configuration computed on, as
+// engine::device_kind() calls it; empty where an older one says "auto" and no more.
+std::string device_kind_of(const Json& config);
 
 // One option that two configurations hold different values for.
 struct ConfigDifference {

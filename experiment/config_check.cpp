@@ -49,8 +49,20 @@ std::int64_t draw_seed() {
   return static_cast<std::int64_t>(device() & 0x7fffffffU);
 }
 
-bool is_for(const OptionSpec& spec, const std::string& mode) {
-  return spec.modes.empty() || std::ranges::find(spec.modes, mode) != spec.modes.end();
+// "in mode head: it is of mode dino", for an option that has no effect here; else nothing.
+std::string meaningless_with(const Config& config, const OptionSpec& spec) {
+  const auto is_one = [](const std::vector<std::string>& values, const std::string& value) {
+    return values.empty() || std::ranges::find(values, value) != values.end();
+  };
+  if (!is_one(spec.modes, config.mode)) {
+    return fmt::format("in mode {}: it is of mode {}", config.mode, fmt::join(spec.modes, ", "));
+  }
+  if (spec.of_option.empty()) return {};
+  const OptionValue value = get_option(config, *find_option(spec.of_option));
+  const std::string& now = std::get<std::string>(value);
+  if (is_one(spec.of_values, now)) return {};
+  return fmt::format("with {} {}: it is of {}", spec.of_option, now,
+                     fmt::join(spec.of_values, ", "));
 }
 
 void resolve_dino(Config& config) {
@@ -175,14 +187,14 @@ void check_start(const Config& config) {
 
 }  // namespace
 
-void refuse_options_of_other_modes(const Config& config) {
-  const Config plain;
+void refuse_options_without_effect(const Config& config, const Config& plain) {
   for (const OptionSpec& spec : option_table()) {
-    if (is_for(spec, config.mode)) continue;
+    const std::string other = meaningless_with(config, spec);
+    if (other.empty()) continue;
     const OptionValue value = get_option(config, spec);
     if (value == get_option(plain, spec)) continue;
-    fail(Code::kUsage, "{} = {} means nothing in mode {}: it is of mode {}; leave it out", spec.key,
-         printable(to_toml(value)), config.mode, fmt::join(spec.modes, ", "));
+    fail(Code::kUsage, "{} = {} means nothing {}; leave it out", spec.key,
+         printable(to_toml(value)), other);
   }
 }
 
@@ -205,7 +217,6 @@ void resolve(Config& config, int world) {
   if (config.val_split > 0 && !config.val_data.empty()) {
     fail(Code::kUsage, "val-split and val-data contradict each other; give one of them");
   }
-  if (config.resume_from.empty()) refuse_options_of_other_modes(config);
   resolve_mode(config);
   resolve_optimizer(config);
   check_saving(config);
@@ -213,8 +224,15 @@ void resolve(Config& config, int world) {
 }
 
 Config effective_config(const std::vector<OptionLayer>& layers, int world) {
-  Config config;
-  for (const OptionLayer& layer : layers) apply(config, layer);
+  Config config, stored;
+  bool resumes = false;
+  for (const OptionLayer& layer : layers) {
+    apply(config, layer);
+    if (layer.stored) apply(stored, layer);
+    resumes = resumes || layer.stored;
+  }
+  // What it resumes says the mode and much else.
+  if (resumes || config.resume_from.empty()) refuse_options_without_effect(config, stored);
   resolve(config, world);
   return config;
 }

@@ -15,6 +15,9 @@ using E = Effect;
 // The modes that learn from labels or numbers of the data.
 inline const std::vector<std::string> kLabels = {"supervised", "head", "distill"};
 
+// The modes whose backbone learns, and is not made as another checkpoint's.
+inline const std::vector<std::string> kOwnBackbone = {"supervised", "dino", "distill"};
+
 // Options under one heading of help and of printed files, in their order.
 struct OptionGroup {
   std::string name;

@@ -35,6 +35,9 @@ struct OptionSpec {
   std::vector<std::string> choices = {};
   // Those it means something in; empty: all. Elsewhere it has to be left alone.
   std::vector<std::string> modes = {};
+  // Those it means something with, of another option that is text; empty: all.
+  std::string of_option = {};
+  std::vector<std::string> of_values = {};
   // Of a field that follows from others: its value, in words, when nobody gives it.
   std::string follows = {};
   // Of a switch: the name that turns it off. Empty: "no-" and the key.
@@ -64,13 +67,13 @@ OptionValue get_option(const Config& config, const OptionSpec& spec);
 // `value` as TOML: quoted text, numbers that read back to the same double.
 std::string to_toml(const OptionValue& value);
 
-// An option of another mode would be silently without effect. At its default it says nothing:
-// printed configurations hold every key. Errors: kUsage.
-void refuse_options_of_other_modes(const Config& config);
+// An option of another mode, or of another choice of optimizer, schedule and the like, would be
+// silently without effect. As `plain` has it, it says nothing: printed configurations hold every
+// key. Errors: kUsage.
+void refuse_options_without_effect(const Config& config, const Config& plain);
 
 // Fills in what follows from other options and the number of processes, and refuses options that
-// contradict each other; with resume-from, whose checkpoint says the mode, those of other modes are
-// not refused here. Errors: kUsage.
+// contradict each other. Errors: kUsage.
 void resolve(Config& config, int world = 1);
 
 }  // namespace reprise::experiment

@@ -6,10 +6,10 @@ OptionGroup run() {
   return {
       "run",
       {
+          // The kind of device that it comes to is compared by itself: several words mean one.
           {.key = "device",
            .field = &C::device,
            .help = "auto, cpu, cuda, cuda:1; auto: a GPU if there is one",
-           .effect = E::kBits,
            .placeholder = "DEVICE"},
           {.key = "nproc",
            .field = &C::nproc,
@@ -44,7 +44,9 @@ OptionGroup run() {
            .effect = E::kBits,
            .placeholder = "X",
            .low = 1,
-           .high = 0x1p100},
+           .high = 0x1p100,
+           .of_option = "amp",
+           .of_values = {"fp16"}},
           {.key = "activation-checkpointing",
            .field = &C::activation_checkpointing,
            .help = "keep only the input of each block and compute it again on the way back: less "

@@ -170,7 +170,10 @@ FrozenNetwork frozen_network(const store::LoadedCheckpoint& loaded, const std::s
     const engine::KeyReport report =
         engine::load_state(state, weights->named(), false, frozen.network->adapt());
     if (!report.fits()) {
-      fail(Code::kMismatch, "does not fit a {}:\n{}", arch, report.text());
+      fail(Code::kMismatch,
+           "does not fit a {}:\n{}\nTake a checkpoint of this network; ckpt ls says what a file "
+           "holds",
+           arch, report.text());
     }
     frozen.weights = std::move(weights);
     return frozen;

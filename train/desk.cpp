@@ -64,7 +64,10 @@ void log_bad_samples(RunLog& log, const engine::Dataset& dataset, std::string_vi
   log.warn(fmt::format("{}: {} image{} left out because {} not decode", which, bad.size(),
                        bad.size() == 1 ? "" : "s", bad.size() == 1 ? "it does" : "they do"));
   for (std::size_t i = 0; i < std::min(bad.size(), kNamed); ++i) {
-    log.warn(fmt::format("  {}: {}", bad[i].name, bad[i].reason));
+    // A reader's message names the file that is the sample, too.
+    const bool named = bad[i].reason.find(bad[i].name) != std::string::npos;
+    log.warn(named ? fmt::format("  {}", bad[i].reason)
+                   : fmt::format("  {}: {}", bad[i].name, bad[i].reason));
   }
   if (bad.size() > kNamed) log.warn(fmt::format("  and {} more", bad.size() - kNamed));
 }

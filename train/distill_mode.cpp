@@ -20,6 +20,12 @@ experiment::FrozenNetwork teacher_of(const experiment::Config& config,
                                      const experiment::DataFacts& facts,
                                      const store::LoadedCheckpoint& loaded, c10::Device device) {
   const bool with_head = !is_dense(config);
+  if (with_head && loaded.checkpoint.type == CheckpointType::kDino) {
+    fail(Code::kMismatch,
+         "{}: a dino teacher has no outputs for the labels; follow its feature maps with --distill "
+         "dense",
+         loaded.path.string());
+  }
   const bool head_alone = experiment::is_head_alone(loaded.checkpoint);
   const experiment::FrozenNetwork teacher =
       head_alone ? experiment::frozen_head(

@@ -2,12 +2,18 @@
 
 #include "ckpt/base/error.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
+#include <string>
 
 namespace reprise::train {
 namespace {
 
 constexpr int kMost = 3;
+
+// The sign of what is no number says nothing.
+std::string said(double value) { return std::isnan(value) ? "nan" : fmt::format("{}", value); }
 
 }  // namespace
 
@@ -33,11 +39,11 @@ void Divergence::stop(std::uint64_t update, double loss, double gradient_norm) c
     fail(Code::kNo,
          "update {} has a loss of {} and a gradient norm of {}, and is not made; the state before "
          "the first such loss is saved: {}",
-         update, loss, gradient_norm, kNext);
+         update, said(loss), said(gradient_norm), kNext);
   }
   const bool over = max_loss_ > 0 && loss > max_loss_;
   fail(Code::kNo, "three updates in a row with a loss of {}{}; the state before them is saved: {}",
-       loss, over ? fmt::format(", over max-loss = {}", max_loss_) : "", kNext);
+       said(loss), over ? fmt::format(", over max-loss = {}", max_loss_) : "", kNext);
 }
 
 }  // namespace reprise::train

@@ -173,7 +173,7 @@ void Loop::refuse_divergence(double loss, double norm) {
     save_state_before_update();
     if (p_.log != nullptr) {
       p_.log->warn(fmt::format("update {}: loss {}, gradient norm {}; the state before it is saved",
-                               update, loss, norm));
+                               update, loss, std::abs(norm)));  // -nan is nan
     }
   }
   if (verdict == Verdict::kSuspect) return;
@@ -341,7 +341,6 @@ LoopResult Loop::train() {
   }
   p_.learner.weights.require_gradients(true);
   const std::unique_ptr<engine::Loader> loader = make_loader();
-  const Clock::time_point began = Clock::now();
   std::optional<Progress> bar;
   std::uint64_t bar_epoch = 0;
   while (progress.update < plan_.updates) {
@@ -365,7 +364,7 @@ LoopResult Loop::train() {
       return {Ending::kFinished, fmt::format("{} has not improved in {} evaluations",
                                              p_.learner.metrics.major()->first, c_.patience)};
     }
-    const bool late = c_.max_hours > 0 && seconds_since(began) > c_.max_hours * 3600;
+    const bool late = c_.max_hours > 0 && p_.stop.running_s() > c_.max_hours * 3600;
     // A signal reaches processes at different moments: they stop after the same update.
     const std::uint64_t asked =
         largest(p_.stop.signal() != 0 ? number(p_.stop.signal()) : (late ? kLate : 0));

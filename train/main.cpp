@@ -9,6 +9,7 @@
 #include "train/given_options.h"
 #include "train/lists.h"
 #include "train/run.h"
+#include "train/start.h"
 
 namespace {
 
@@ -21,8 +22,7 @@ struct Commands {
   std::vector<std::string> arguments;  // all of them, the program's name first
 };
 
-// Said once here, and not by each process. What a resumed run's shards are only its checkpoint
-// says.
+// Said once here, and not by each process.
 void refuse_world(const experiment::Config& config, int processes) {
   engine::ShardPlan plan;
   plan.batch = static_cast<std::uint64_t>(*config.batch_size);
@@ -54,7 +54,10 @@ int run(const Commands& commands, const train::GivenOptions& options, Io& io) {
   // `srun -n 1 train --nproc 2` starts one that starts its own.
   const bool alone = place.launcher.empty() || (place.launcher == "Slurm" && place.world == 1);
   if (processes > 1 && alone) {
-    if (config.resume_from.empty()) refuse_world(config, processes);
+    refuse_world(config.resume_from.empty()
+                     ? config
+                     : train::plan_start(layers, processes, /*verify=*/false).config,
+                 processes);
     return engine::launch_local(processes, commands.arguments);
   }
   if (processes > 1 && processes != place.world) {

@@ -49,7 +49,8 @@ void share_seed_if_drawn(const std::vector<experiment::OptionLayer>& given,
   config.seed = seed;
 }
 
-Json stored_config(experiment::Config config, const experiment::DataFacts& facts) {
+Json stored_config(experiment::Config config, const experiment::DataFacts& facts,
+                   c10::Device device) {
   // Where this process started and writes is not part of what is computed: the same run in
   // another directory saves the same configuration.
   config.resume_from.clear();
@@ -64,10 +65,12 @@ Json stored_config(experiment::Config config, const experiment::DataFacts& facts
   config.selfcheck_updates = experiment::Config().selfcheck_updates;
   Json json = to_json(config);
   json["derived"] = to_json(facts);
+  json["derived"]["device"] = engine::device_kind(device);
   return json;
 }
 
 int run_rank(StartPoint& start, const Rank& rank, const StopRequest& stop, Io& io) {
+  if (start.resumed) refuse_changed_device(start, rank.device);
   settle_other_checkpoints(start);
   if (start.config.selfcheck) start.config.validate = false;
   const experiment::Config& config = start.config;
@@ -96,7 +99,7 @@ int run_rank(StartPoint& start, const Rank& rank, const StopRequest& stop, Io& i
 
   std::optional<Desk> desk;
   CheckpointFrame frame;
-  frame.config = stored_config(config, facts);
+  frame.config = stored_config(config, facts, rank.device);
   mode->describe_config(frame.config);
   frame.random = {{"generator", "philox4x32-10"}, {"seed", config.seed}};
   if (rank.first()) {

@@ -136,16 +136,26 @@ StateDict taken(const experiment::Config& config, const store::LoadedCheckpoint&
   return stripped;
 }
 
+// Where nothing is, the next act is to look for it.
+store::LoadedCheckpoint open_to_resume(const std::string& reference, bool verify) {
+  try {
+    const std::string path = store::resolve(reference, store::DirectoryMeans::kLast).string();
+    return store::open_checkpoint(path, {.verify = verify, .derive_uuid = verify});
+  } catch (const Error& error) {
+    if (error.code() != Code::kNotFound) throw;
+    fail(Code::kNotFound, "{}; ckpt runs FOLDER lists the runs below a folder", error.what());
+  }
+}
+
 }  // namespace
 
-StartPoint plan_start(const std::vector<experiment::OptionLayer>& given, int world) {
+StartPoint plan_start(const std::vector<experiment::OptionLayer>& given, int world, bool verify) {
   StartPoint start;
   start.config = effective_config(given, world);
   if (start.config.resume_from.empty()) return start;
 
-  const std::string path =
-      store::resolve(start.config.resume_from, store::DirectoryMeans::kLast).string();
-  store::LoadedCheckpoint loaded = store::open_checkpoint(path);
+  store::LoadedCheckpoint loaded = open_to_resume(start.config.resume_from, verify);
+  const std::string path = loaded.path.string();
   const Checkpoint& checkpoint = loaded.checkpoint;
   if (!checkpoint.resumable()) {
     fail(Code::kMismatch,
@@ -166,7 +176,6 @@ StartPoint plan_start(const std::vector<experiment::OptionLayer>& given, int wor
   layers.insert(layers.end(), given.begin(), given.end());
   start.config = effective_config(layers, world);
   start.differences = compare_configs(before, start.config);
-  refuse_options_of_other_modes(start.config);
   refuse_changes(start);
   return start;
 }

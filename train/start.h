@@ -27,7 +27,9 @@ struct StartPoint {
 // no tensor bytes but for checking their digests. Errors: kUsage; those of loading; kMismatch for a
 // checkpoint that cannot be resumed (naming --load-from), or an option that would change the bits
 // (naming --allow-config-change).
-StartPoint plan_start(const std::vector<experiment::OptionLayer>& given, int world);
+// Without `verify` tensors are read by nobody, not for their digests either: to look ahead.
+StartPoint plan_start(const std::vector<experiment::OptionLayer>& given, int world,
+                      bool verify = true);
 
 // Opens what --backbone or --teacher names, and settles in `start.config` what follows from it: its
 // path, the architecture and, where nobody says another, the image size of a backbone.

@@ -63,6 +63,10 @@ StopRequest::StopRequest() {
   for (const int signal : kSignals) sigaction(signal, &action, nullptr);
 }
 
+double StopRequest::running_s() const {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
+}
+
 int StopRequest::signal() const { return requested; }
 
 const char* signal_name(int signal) {

@@ -1,6 +1,8 @@
 // Signals that ask a run to stop: finish the update, save, exit 75.
 #pragma once
 
+#include <chrono>
+
 namespace reprise::train {
 
 // From the first one on, SIGTERM, SIGINT and SIGUSR1 (the warning that Slurm can send before a
@@ -14,8 +16,13 @@ class StopRequest {
   StopRequest(const StopRequest&) = delete;
   StopRequest& operator=(const StopRequest&) = delete;
 
+  // Seconds since this was made: of a process that makes it first, since it began.
+  double running_s() const;
   // The signal that came, 0 when none did. Costs a load.
   int signal() const;
+
+ private:
+  std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
 };
 
 // "SIGTERM", "SIGINT", "SIGUSR1".

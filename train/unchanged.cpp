@@ -1,6 +1,7 @@
 #include "train/unchanged.h"
 
 #include "ckpt/base/error.h"
+#include "engine/device/device.h"
 #include "train/run_ledger.h"
 
 #include <fmt/format.h>
@@ -21,6 +22,23 @@ void refuse_changed_data(const StartPoint& start, const experiment::DataFacts& n
     fail(Code::kMismatch, "{}; restore them, or accept that with --allow-config-change", what);
   }
   if (log != nullptr) log->warn(what);
+}
+
+// The words of --device do not decide it: auto is another device on another machine.
+void refuse_changed_device(StartPoint& start, c10::Device device) {
+  const std::string before = experiment::device_kind_of(start.resumed->checkpoint.config);
+  const std::string now = engine::device_kind(device);
+  if (before.empty() || before == now) return;
+  if (!start.config.allow_config_change) {
+    fail(Code::kMismatch,
+         "{}: it was trained on {}, --device {} is {} here; the resumed run would not have the "
+         "bits of one never stopped: resume with --device {}, or accept that with "
+         "--allow-config-change",
+         start.resumed->path.string(), printable(before, 40), start.config.device, now,
+         printable(before, 40));
+  }
+  std::erase_if(start.differences, [](const auto& one) { return one.key == "device"; });
+  start.differences.push_back({"device", now, printable(before, 40), true});
 }
 
 // The state that a run resumes from is the one that its ledger recorded: a bit that flipped on a

@@ -42,6 +42,7 @@ int gpu_count() {
          "CUDA",
          spec);
   }
+  if (found == 0) fail(Code::kNotFound, "--device {}: no GPU found; use --device cpu", spec);
   fail(Code::kNotFound, "--device {}: {} GPUs found; use --device cpu or a number below {}", spec,
        found, found);
 }
@@ -77,6 +78,10 @@ c10::Device choose_device(std::string_view spec, int local_rank) {
   const int found = plugged_in ? c10::impl::getDeviceGuardImpl(type)->deviceCount() : gpu_count();
   if (index >= found) fail_no_gpu(spec, found);
   return {type, static_cast<c10::DeviceIndex>(index)};
+}
+
+std::string device_kind(c10::Device device) {
+  return c10::DeviceTypeName(device.type(), /*lower_case=*/true);
 }
 
 std::string describe_device(c10::Device device, unsigned threads) {

@@ -17,6 +17,9 @@ namespace reprise::engine {
 // was found (no driver, no CUDA build, fewer GPUs) and to use --device cpu.
 c10::Device choose_device(std::string_view spec, int local_rank = 0);
 
+// What of a device decides bits: "cpu", "cuda", or a plug-in's name, without a number.
+std::string device_kind(c10::Device device);
+
 // "cpu (AMD EPYC 9355, 2 threads)" or "cuda:0": for the first lines of a run.
 std::string describe_device(c10::Device device, unsigned threads);
 

@@ -173,6 +173,36 @@ TEST(Config, ContradictingOptionsAreErrors) {
   }
 }
 
+// What is set and changes nothing is somebody's mistake.
+TEST(Config, OptionsWithoutEffectAreRefused) {
+  const auto text = [](const char* value) { return OptionValue(std::string(value)); };
+  using Given = std::vector<std::pair<std::string, OptionValue>>;
+  const std::vector<std::pair<Given, std::string>> cases = {
+      {{{"momentum", 0.5}},
+       "momentum = 0.5 means nothing with optimizer adamw: it is of sgd, lars"},
+      {{{"beta2", 0.5}, {"optimizer", text("sgd")}}, "it is of adam, adamw"},
+      {{{"nesterov", true}}, "nesterov"},
+      {{{"poly-power", 2.0}}, "means nothing with schedule cosine: it is of poly"},
+      {{{"lr-decay", 0.5}}, "it is of exponential"},
+      {{{"min-lr", 1e-9}, {"schedule", text("constant")}}, "it is of cosine, linear, poly"},
+      {{{"loss-scale", 8.0}, {"amp", text("bf16")}}, "with amp bf16: it is of fp16"},
+      {{{"patch-size", std::int64_t{4}}, {"mode", text("head")}, {"backbone", text("x")}},
+       "patch-size = 4 means nothing in mode head"},
+      {{{"drop-path", 0.5}, {"mode", text("head")}, {"backbone", text("x")}}, "drop-path"}};
+  for (const auto& [given, message] : cases) {
+    EXPECT_THAT(usage_error([&] { effective_config({layer(given)}); }), HasSubstr(message));
+  }
+  EXPECT_EQ(effective_config({layer({{"momentum", 0.5}, {"optimizer", text("lars")}})}).momentum,
+            0.5);
+  // A checkpoint that was trained with such an option is read as before; nothing new joins it.
+  OptionLayer old = layer({{"momentum", 0.5}, {"poly-power", 2.0}});
+  old.stored = true;
+  EXPECT_EQ(effective_config({old, layer({{"resume-from", text("x")}})}).momentum, 0.5);
+  EXPECT_NE(usage_error([&] { effective_config({old, layer({{"momentum", 0.7}})}); }), "");
+  // Before it is read, what has an effect is not known.
+  effective_config({layer({{"resume-from", text("x")}, {"momentum", 0.7}})});
+}
+
 TEST(Config, LaterSourceMaySayTheBatchTheOtherWay) {
   const OptionLayer file = layer({{"batch-size", std::int64_t{32}}});
   const OptionLayer line = layer({{"batch-size-per-gpu", std::int64_t{16}}});
@@ -218,7 +248,7 @@ TEST(Config, MoreEpochsChangeBitsUnlessTheScheduleIsConstant) {
 TEST(Options, WithoutEffectAreUnlikelyCauses) {
   // What does change bits, though a resume may say it in other words.
   const std::set<std::string> said_otherwise = {"max-updates", "deterministic", "backbone",
-                                                "teacher"};
+                                                "teacher", "device"};
   const auto statement = [](const std::string& key, int value) -> Json {
     return {{"predicate",
              {{"buildDefinition",

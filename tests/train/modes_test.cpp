@@ -242,7 +242,7 @@ TEST_F(Modes, WhatDoesNotFitIsRefusedWithTheNextAct) {
          "holds a resnet18, arch = vit_tiny");
   expect(kDigits + Arguments{"--mode", "distill", "--arch", "resnet18", "--image-size", "16",
                              "--teacher", backbone_},
-         15, "a dino checkpoint holds no network with a head");
+         15, "follow its feature maps with --distill dense");
   expect(kDigits + Arguments{"--backbone", backbone_}, 2, "means nothing in mode supervised");
   expect(kHead + Arguments{"--backbone", head_}, 15, "has no backbone");
   Checkpoint other = store::load(backbone_);
@@ -264,6 +264,8 @@ TEST_F(Modes, TeacherOfOtherOutputsOrAnotherArchitectureIsRefused) {
   expect(student, 15, "builtin:digits has 1 channels and 10 outputs");
   expect(student + Arguments{"--teacher-arch", "resnet50"}, 15,
          "holds a resnet18, teacher-arch = resnet50; leave the option out");
+  expect(student + Arguments{"--teacher", dino_}, 15,
+         "follow its feature maps with --distill dense");
   expect(student + Arguments{"--distill", "dense", "--ema", "0.9"}, 2, "ema and distill = dense");
   EXPECT_FALSE(fs::exists(*scratch_ / "none"));
 }
@@ -285,7 +287,8 @@ TEST_F(Modes, BackboneWithoutAnArchitectureOrOfOtherShapesIsReported) {
   const Outcome wrong = train(
       *scratch_, kHead + Arguments{"--backbone", bare, "--arch", "resnet50", "--image-size", "16"});
   EXPECT_EQ(wrong.code, 15) << wrong.err;
-  EXPECT_THAT(wrong.err, AllOf(HasSubstr("does not fit a resnet50"), HasSubstr("layer1.0.conv3")));
+  EXPECT_THAT(wrong.err, AllOf(HasSubstr("does not fit a resnet50"), HasSubstr("layer1.0.conv3"),
+                               HasSubstr("ckpt ls says what a file holds")));
 }
 
 // What ckpt extract writes of a trained network is a whole network to everything that reads one.

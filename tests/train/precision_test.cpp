@@ -70,7 +70,7 @@ TEST_F(Float16, AScaleThatIsNoPowerOfTwoIsRefused) {
 }
 
 TEST_F(Float16, Bfloat16NeedsNoScale) {
-  const Arguments what = kViT + words("--amp bf16");
+  const Arguments what = words(kHalf + "--arch vit_tiny --patch-size 8 --amp bf16");
   EXPECT_EQ(ledger_digest(run_of("one", what)),
             ledger_digest(run_of("two", what + words("--nproc 2 --jobs 1"))));
 }

@@ -258,6 +258,23 @@ TEST_F(Proofs, OutOfHoursAfterEachUpdateAndResumed) {
   expect_same_training(run);
 }
 
+// What passes before the first update counts as well: a job's limit is its process's.
+TEST_F(Proofs, HoursAreThoseOfTheProcess) {
+  const std::string run = *scratch_ / "hours-of-process";
+  const Process process =
+      start_train(*scratch_, kViT + words("--max-hours 0.0006 --work-dir " + run));
+  using namespace std::chrono_literals;
+  while (!has_ended(process) && !std::filesystem::exists(run + "/run.json")) {
+    std::this_thread::sleep_for(1ms);
+  }
+  ::kill(process.pid, SIGSTOP);
+  std::this_thread::sleep_for(2200ms);
+  ::kill(process.pid, SIGCONT);
+  const Outcome outcome = finish(process);
+  EXPECT_EQ(outcome.code, 75) << outcome.err;
+  EXPECT_THAT(read_file(run + "/train.log"), HasSubstr("stopped by --max-hours"));
+}
+
 TEST_F(Proofs, ResNetWithBatchNormAndAccumulationStoppedAndResumed) {
   const std::string whole = run_of("resnet", kResNet);
   const std::string run = *scratch_ / "resnet-stopped";

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 
 namespace reprise::training {
 namespace {
@@ -82,6 +83,40 @@ TEST_F(Refusals, ResumingWithAnotherSeed) {
   expect({"--resume-from", run_, "--seed", "5"}, 15, "seed = 5, was 0");
 }
 
+// What is compared is the kind of device that computed, whatever it is called.
+TEST_F(Refusals, ResumingOnTheSameDeviceByAnotherName) {
+  const std::string run = *scratch_ / "device";
+  const Arguments half = kTiny + words("--device cpu --max-updates 1 --work-dir " + run);
+  ASSERT_EQ(train(*scratch_, half).code, 0);
+  const Checkpoint saved = store::load(last_checkpoint(run).string());
+  EXPECT_EQ(saved.config["derived"]["device"], "cpu");
+  const auto resumed_with = [&](const std::function<void(Json&)>& change) {
+    Checkpoint other = saved;
+    change(other.config);
+    const fs::path folder = *scratch_ / "device-said";
+    fs::remove_all(folder);
+    fs::create_directory(folder);
+    const store::SaveReport report = store::save(other, folder);
+    return train(*scratch_, {"--resume-from", report.path.string(), "--device", "cpu", "--work-dir",
+                             (folder / "run").string(), "-q"});
+  };
+  const Outcome automatic = resumed_with([](Json& config) { config["device"] = "auto"; });
+  EXPECT_EQ(automatic.code, 0) << automatic.err;
+  // An older checkpoint, which does not say what auto was.
+  const Outcome old = resumed_with([](Json& config) {
+    config["device"] = "auto";
+    config["derived"].erase("device");
+  });
+  EXPECT_EQ(old.code, 0) << old.err;
+  // As the words of --device of such a checkpoint do, where they are not auto.
+  const Outcome gpu = resumed_with([](Json& config) {
+    config["device"] = "cuda:1";
+    config["derived"].erase("device");
+  });
+  EXPECT_EQ(gpu.code, 15) << gpu.err;
+  EXPECT_THAT(gpu.err, HasSubstr("it was trained on cuda, --device cpu is cpu here"));
+}
+
 TEST_F(Refusals, ResumingWithAnotherArchitecture) {
   expect({"--resume-from", run_, "--arch", "resnet18"}, 15,
          "arch = \"resnet18\", was \"vit_tiny\"");
@@ -141,11 +176,19 @@ TEST_F(Refusals, ResumingWithAnotherSeedIsPossibleWhenAskedFor) {
 }
 
 TEST_F(Refusals, WrongResumeFrom) {
-  expect({"--resume-from", "nowhere"}, 10, "nowhere");
+  expect({"--resume-from", "nowhere"}, 10, "ckpt runs FOLDER lists the runs");
   expect({"--resume-from", run_ + "/<ep7>"}, 10, "ep7");
   expect({"--resume-from", run_, "--load-from", run_}, 2, "give one of them");
   write_file(*scratch_ / "garbage.h5", std::string(5000, 'x'));
   EXPECT_NE(train(*scratch_, {"--resume-from", "garbage.h5"}).code, 0);
+}
+
+TEST_F(Refusals, ProcessesThatDoNotFitAResumedRunAreRefusedOnce) {
+  const Outcome outcome = train(*scratch_, {"--resume-from", run_, "--nproc", "3"});
+  EXPECT_EQ(outcome.code, 2) << outcome.err;
+  const std::size_t said = outcome.err.find("train: usage: ");
+  ASSERT_NE(said, std::string::npos) << outcome.err;
+  EXPECT_EQ(outcome.err.find("train: usage: ", said + 1), std::string::npos) << outcome.err;
 }
 
 TEST_F(Refusals, TruncatedCheckpointIsNotResumed) {
@@ -214,6 +257,8 @@ TEST_F(Refusals, ImagesThatDoNotDecodeStopTheRunOrAreNamedAndSkipped) {
       train(*scratch_, arguments + Arguments{*scratch_ / "skips", "--skip-bad"});
   EXPECT_EQ(skipped.code, 0) << skipped.err;
   EXPECT_THAT(skipped.err, AllOf(HasSubstr("1 image left out"), HasSubstr("broken.jpg")));
+  const std::string line = skipped.err.substr(skipped.err.find("broken.jpg") + 1);
+  EXPECT_THAT(line.substr(0, line.find('\n')), Not(HasSubstr("broken.jpg")));
   // Also where nothing but warnings and errors is wanted.
   const Outcome quietly =
       train(*scratch_, arguments + Arguments{*scratch_ / "quiet", "--skip-bad", "-q"});
@@ -378,7 +423,7 @@ TEST_F(Refusals, AGradientThatIsNoNumberIsNeverApplied) {
     const Outcome outcome =
         train(*scratch_, far + more + Arguments{"--epochs", last, "--work-dir", run});
     EXPECT_EQ(outcome.code, 1) << outcome.err;
-    EXPECT_THAT(outcome.err, HasSubstr("is not made"));
+    EXPECT_THAT(outcome.err, AllOf(HasSubstr("is not made"), Not(HasSubstr("-nan"))));
     const std::string ledger = read_file(fs::path(run) / "ledger.jsonl");
     // One line is the ledger's head.
     const auto refused = std::count(ledger.begin(), ledger.end(), '\n');

@@ -63,6 +63,24 @@ TEST_P(WatchedDevice, TwoProcessesAResumeAndEvaluationGiveTheBitsOfOne) {
   EXPECT_EQ(training_digest(last_checkpoint(resumed)), training_digest(last_checkpoint(one)));
 }
 
+// On a device of another kind auto finds another one, too: what it was is in the checkpoint.
+TEST_P(WatchedDevice, AnotherKindOfDeviceIsRefusedWhenResuming) {
+  const std::string stopped = new_run("stopped", words("--max-updates 1"));
+  const Arguments resume = {"--resume-from", stopped, "--max-updates", "2", "-q", "--device"};
+  for (const std::string device : {"auto", "cpu"}) {
+    const Outcome outcome = run(REPRISE_BIN_WATCHED_TRAIN, resume + Arguments{device});
+    EXPECT_EQ(outcome.code, 15) << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr("it was trained on watched, --device " + device + " is "));
+  }
+  learn(resume + Arguments{"watched:0"});
+  const Outcome allowed = run(
+      REPRISE_BIN_WATCHED_TRAIN,
+      {"--resume-from", stopped, "--max-updates", "3", "--device", "cpu", "--allow-config-change"});
+  EXPECT_EQ(allowed.code, 0) << allowed.err;
+  EXPECT_THAT(allowed.err,
+              HasSubstr("changed option: device = cpu, was watched (changes the bits"));
+}
+
 // All that its allocator handed out at the worst moment, and none of it twice.
 TEST_P(WatchedDevice, ItsMemoryIsReportedByParts) {
   const auto report = [&](const Arguments& arguments) {
