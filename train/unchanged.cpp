@@ -38,7 +38,7 @@ void refuse_changed_device(StartPoint& start, c10::Device device) {
          printable(before, 40));
   }
   std::erase_if(start.differences, [](const auto& one) { return one.key == "device"; });
-  start.differences.push_back({"device", now, printable(before, 40), true});
+  start.differences.push_back({"device", printable(before, 40), now, true});
 }
 
 // The state that a run resumes from is the one that its ledger recorded: a bit that flipped on a
