@@ -174,6 +174,18 @@ def test(cluster, folder, train, source):
     print("stopped by SIGUSR1, requeued, resumed on 2 processes: the ledger of a run never stopped")
 
 
+def test_without_srun(cluster, folder, train):
+    """A job's script that starts train itself, as people do who have one machine."""
+    alone, job_log = folder / "alone", folder / "alone.log"
+    command = " ".join([train, *OPTIONS, "--epochs", "1", "--nproc", "2", "--work-dir", str(alone)])
+    cluster("sbatch", "--nodes=1", "--ntasks=2", "--overcommit", f"--output={job_log}",
+            f"--chdir={folder}", "--wrap", command)
+    log = lambda: (alone / "train.log").read_text() if (alone / "train.log").exists() else ""
+    wait_until("the end of a job without srun", lambda: ": finished" in log(), job_log)
+    assert "world size: 2" in log(), log()
+    print("a job's script started two processes without srun")
+
+
 def main():
     train, source = sys.argv[1], pathlib.Path(sys.argv[2])
     search = os.environ["PATH"] + ":/usr/sbin:/sbin"
@@ -191,6 +203,7 @@ def main():
         try:
             cluster.start()
             test(cluster, folder, train, source)
+            test_without_srun(cluster, folder, train)
         finally:
             cluster.stop()
 
