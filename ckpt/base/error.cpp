@@ -112,4 +112,9 @@ std::string printable(std::string_view text, std::size_t limit) {
   return out;
 }
 
+std::string first_line(const std::exception& error) {
+  const std::string_view text = error.what();
+  return printable(text.substr(0, text.find('\n')));
+}
+
 }  // namespace reprise

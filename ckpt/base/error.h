@@ -67,4 +67,7 @@ template <typename... Args>
 // that came out of a file before it reaches a terminal or a message.
 std::string printable(std::string_view text, std::size_t limit = 200);
 
+// What another library's error says to people: the first line of it, printable. Traces follow it.
+std::string first_line(const std::exception& error);
+
 }  // namespace reprise

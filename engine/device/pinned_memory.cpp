@@ -9,14 +9,6 @@
 #include <vector>
 
 namespace reprise::engine {
-namespace {
-
-std::string first_line(const std::exception& error) {
-  const std::string text = error.what();
-  return printable(text.substr(0, text.find('\n')));
-}
-
-}  // namespace
 
 FloatMemory pinned_memory(c10::Device device) {
   if (device.is_cpu()) return nullptr;

@@ -34,11 +34,6 @@ constexpr std::size_t kPiecesAhead = 8;
 // Who failed first, and why: the one key that ranks read after a connection broke.
 constexpr const char* kAbandoned = "reprise/abandoned";
 
-std::string first_line(const std::exception& error) {
-  const std::string text = error.what();
-  return text.substr(0, text.find('\n'));
-}
-
 // c10d logs every connection that breaks with a trace of its own code; what of it concerns a user
 // is in our errors. TORCH_CPP_LOG_LEVEL has it as before.
 void quiet_c10d() {

@@ -16,11 +16,6 @@ namespace {
 constexpr char kCan = '+';
 constexpr char kCannot = '-';
 
-std::string first_line(const std::exception& error) {
-  const std::string text = error.what();
-  return printable(text.substr(0, text.find('\n')));
-}
-
 // The same in all containers of a machine, as the addresses of its cards are.
 std::string machine() {
   std::ifstream file("/proc/sys/kernel/random/boot_id");
