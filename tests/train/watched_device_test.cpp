@@ -23,7 +23,7 @@ const std::map<std::string, Arguments> kRuns = {
                   "--activation-checkpointing --accumulate 2")},
     {"resnet", words("--arch resnet18 --optimizer sgd --lr 0.001 --ema 0.9")},
     {"bf16", words("--arch vit_tiny --amp bf16 --optimizer lars --lr 0.01")},
-    {"dino", words("--mode dino --arch vit_tiny --local-crops 1 --clip-grad 1")}};
+    {"dino", words("--mode dino --arch vit_tiny --local-crops 1 --clip-grad 1 --max-samples 24")}};
 
 class WatchedDevice : public ::testing::TestWithParam<std::string> {
  protected:
