@@ -24,20 +24,22 @@ class Reporter : public c10::MemoryReportingInfoBase {
  public:
   bool memoryProfilingEnabled() const override { return true; }
 
-  void reportMemoryUsage(void* address, std::int64_t bytes, std::size_t /*allocated*/,
+  // `allocated` is the allocator's own count, of all threads.
+  void reportMemoryUsage(void* address, std::int64_t bytes, std::size_t allocated,
                          std::size_t /*reserved*/, c10::Device device) override {
     if (device.is_cpu()) return;
     const std::lock_guard lock(mutex_);
-    // Also where it was freed unseen, in a thread that does not count.
+    // Also where it was freed unseen: LibTorch's threads drop a node of the graph after they have
+    // left the scope in which they report.
     if (const auto known = blocks_.extract(address); !known.empty()) {
-      memory_count().remove(known.mapped().bytes, known.mapped().part);
+      memory_count().remove(known.mapped().bytes, known.mapped().part, allocated);
     }
     if (bytes <= 0) return;
     MemoryPart part = memory_part();
     if (part == MemoryPart::kOther && !joined) part = MemoryPart::kBackward;
     const Block block{static_cast<std::uint64_t>(bytes), part};
     blocks_.emplace(address, block);
-    memory_count().add(block.bytes, block.part);
+    memory_count().add(block.bytes, block.part, allocated);
   }
 
  private:

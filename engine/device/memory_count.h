@@ -5,19 +5,23 @@
 
 #include <cstdint>
 #include <mutex>
+#include <optional>
 
 namespace reprise::engine {
 
-// Safe from all threads.
+// Safe from all threads. `total`, where an allocator tells it, is what it has handed out after the
+// call; without it all calls are taken to be known.
 class MemoryCount {
  public:
-  void add(std::uint64_t bytes, MemoryPart part);
+  void add(std::uint64_t bytes, MemoryPart part, std::optional<std::uint64_t> total = {});
   // What add() was told.
-  void remove(std::uint64_t bytes, MemoryPart part);
+  void remove(std::uint64_t bytes, MemoryPart part, std::optional<std::uint64_t> total = {});
   MemoryUse peak();
   MemoryUse highest();
 
  private:
+  MemoryUse settled() const;
+
   std::mutex mutex_;
   MemoryUse now_, peak_, highest_;
 };
