@@ -59,6 +59,9 @@ std::string meaningless_with(const Config& config, const OptionSpec& spec) {
   }
   if (spec.of_option.empty()) return {};
   const OptionValue value = get_option(config, *find_option(spec.of_option));
+  if (const auto* number = std::get_if<double>(&value)) {
+    return *number > 0 ? "" : fmt::format("without {}", spec.of_option);
+  }
   const std::string& now = std::get<std::string>(value);
   if (is_one(spec.of_values, now)) return {};
   return fmt::format("with {} {}: it is of {}", spec.of_option, now,

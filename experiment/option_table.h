@@ -35,7 +35,8 @@ struct OptionSpec {
   std::vector<std::string> choices = {};
   // Those it means something in; empty: all. Elsewhere it has to be left alone.
   std::vector<std::string> modes = {};
-  // Those it means something with, of another option that is text; empty: all.
+  // Those it means something with, of another option that is text; or another that is a number,
+  // which has to be above 0. Empty: all.
   std::string of_option = {};
   std::vector<std::string> of_values = {};
   // Of a field that follows from others: its value, in words, when nobody gives it.

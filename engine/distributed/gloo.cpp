@@ -2,6 +2,7 @@
 
 #include "ckpt/base/error.h"
 #include "engine/distributed/join_devices.h"
+#include "engine/distributed/listener.h"
 #include "engine/distributed/neighbours.h"
 
 #include <ATen/ATen.h>
@@ -270,6 +271,13 @@ class Gloo : public Communicator {
   std::string obstacle_;  // why GPUs exchange nothing directly, if there are any
 };
 
+[[noreturn]] void fail_to_meet(const ProcessPlace& place, const std::string& why) {
+  fail(Code::kIo,
+       "rank {}: no meeting point at {}:{} ({}); is the port in use, or rank 0 not "
+       "running? Set another MASTER_PORT",
+       place.rank, place.address, place.port, why);
+}
+
 // Every rank says that it is here and waits for the others, so that a missing one has a number.
 void wait_for_all(c10d::Store& store, const ProcessPlace& place, std::chrono::seconds timeout) {
   const auto key = [](int rank) { return fmt::format("reprise/here/{}", rank); };
@@ -301,14 +309,16 @@ std::unique_ptr<Communicator> connect(const ProcessPlace& place, const ConnectOp
   tcp.waitWorkers = false;
   tcp.timeout = options.join_timeout;
   if (tcp.isServer && place.listening_fd >= 0) tcp.masterListenFd = place.listening_fd;
+  if (!tcp.isServer) {
+    // c10d would try for longer than it is told.
+    const auto why = wait_for_listener(place.address, place.port, options.join_timeout);
+    if (why) fail_to_meet(place, fmt::format("{} s: {}", options.join_timeout.count(), *why));
+  }
   c10::intrusive_ptr<c10d::Store> store;
   try {
     store = c10::make_intrusive<c10d::TCPStore>(place.address, tcp);
   } catch (const std::exception& error) {
-    fail(Code::kIo,
-         "rank {}: no meeting point at {}:{} ({}); is the port in use, or rank 0 not "
-         "running? Set another MASTER_PORT",
-         place.rank, place.address, place.port, first_line(error));
+    fail_to_meet(place, first_line(error));
   }
   // Runs that torchrun restarts share its store: each try has its own names.
   const char* attempt = std::getenv("TORCHELASTIC_RESTART_COUNT");

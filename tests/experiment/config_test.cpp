@@ -185,6 +185,12 @@ TEST(Config, OptionsWithoutEffectAreRefused) {
       {{{"poly-power", 2.0}}, "means nothing with schedule cosine: it is of poly"},
       {{{"lr-decay", 0.5}}, "it is of exponential"},
       {{{"min-lr", 1e-9}, {"schedule", text("constant")}}, "it is of cosine, linear, poly"},
+      {{{"warmup-lr", 0.1}}, "warmup-lr = 0.1 means nothing without warmup-epochs; leave it out"},
+      {{{"distill-temp", 2.0},
+        {"distill", text("dense")},
+        {"mode", text("distill")},
+        {"teacher", text("x")}},
+       "with distill dense: it is of logit"},
       {{{"loss-scale", 8.0}, {"amp", text("bf16")}}, "with amp bf16: it is of fp16"},
       {{{"patch-size", std::int64_t{4}}, {"mode", text("head")}, {"backbone", text("x")}},
        "patch-size = 4 means nothing in mode head"},
@@ -194,6 +200,7 @@ TEST(Config, OptionsWithoutEffectAreRefused) {
   }
   EXPECT_EQ(effective_config({layer({{"momentum", 0.5}, {"optimizer", text("lars")}})}).momentum,
             0.5);
+  effective_config({layer({{"warmup-lr", 0.1}, {"warmup-epochs", 1.0}})});
   // A checkpoint that was trained with such an option is read as before; nothing new joins it.
   OptionLayer old = layer({{"momentum", 0.5}, {"poly-power", 2.0}});
   old.stored = true;

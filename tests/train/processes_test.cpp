@@ -434,6 +434,17 @@ TEST_F(TrainProcesses, ARankThatNeverComesIsNamed) {
   EXPECT_FALSE(std::filesystem::exists(scratch_ / "none"));
 }
 
+TEST_F(TrainProcesses, AFirstRankThatNeverComesIsWaitedForAsLongAsSaid) {
+  const Port port(false);
+  const auto started = std::chrono::steady_clock::now();
+  const Outcome outcome = finish(
+      start_train(scratch_, kViT + words("--join-timeout 3 --work-dir none"), place(1, 2, port)));
+  EXPECT_GE(std::chrono::steady_clock::now() - started, std::chrono::seconds(3));
+  EXPECT_EQ(outcome.code, 11) << outcome.err;
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("rank 1: no meeting point at 127.0.0.1:"),
+                                 HasSubstr("3 s: Connection refused"), HasSubstr("rank 0")));
+}
+
 TEST_F(TrainProcesses, APortInUseIsNamed) {
   const Port port(true);
   const Outcome outcome = finish(
