@@ -102,4 +102,9 @@ std::vector<std::string> StreamWatch::take_findings() {
   return std::exchange(findings_, {});
 }
 
+StreamWatch& watch() {
+  static auto* const kWatch = new StreamWatch;
+  return *kWatch;
+}
+
 }  // namespace reprise::engine

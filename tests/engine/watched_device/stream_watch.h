@@ -64,4 +64,7 @@ class StreamWatch {
   std::vector<std::string> findings_;
 };
 
+// The one of this process.
+StreamWatch& watch();
+
 }  // namespace reprise::engine
