@@ -2,6 +2,7 @@
 
 #include "ckpt/base/error.h"
 #include "tests/ckpt/container/sample.h"
+#include "tests/cpu_clock.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -117,9 +118,9 @@ TEST(Safetensors, ManyMetadataKeysCostNoSearch) {
   for (int i = 0; i < 200'000; ++i) header += fmt::format(R"({}"{}":"x")", i > 0 ? "," : "", i);
   header += R"(},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})";
   write_file(folder / "x", with_header(header, 4));
-  const auto begun = std::chrono::steady_clock::now();
+  const auto begun = CpuClock::now();
   const Document document = open_safetensors(folder / "x");
-  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(5));
+  EXPECT_LT(CpuClock::now() - begun, std::chrono::seconds(2));
   EXPECT_EQ(document.root.as_dict().attributes.as_dict().entries.size(), 200'000U);
 }
 
