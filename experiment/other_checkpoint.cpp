@@ -20,17 +20,50 @@ namespace fs = std::filesystem;
 constexpr std::string_view kBackbone = "backbone.";
 constexpr std::int64_t kMostOutputs = 1 << 20;  // bounds what a file can make us allocate
 
-std::optional<store::LoadedCheckpoint> open_hint(const std::string& hint, const Uuid& uuid) {
-  std::error_code failure;
-  if (hint.empty() || !fs::is_regular_file(hint, failure)) return std::nullopt;
-  try {
-    store::LoadedCheckpoint loaded = store::open_checkpoint(hint);
-    if (loaded.checkpoint.uuid == uuid) return loaded;
-  } catch (const Error&) {
-    // What lies there now is another file; the search goes on.
+// Looks for a checkpoint of one UUID where it was and below folders.
+class Search {
+ public:
+  explicit Search(const Uuid& uuid) : uuid_(uuid) {}
+
+  std::optional<store::LoadedCheckpoint> run(const std::string& hint,
+                                             const std::vector<fs::path>& roots) {
+    std::error_code failure;
+    if (!hint.empty() && fs::is_regular_file(hint, failure)) is_the_one(hint);
+    if (!found_)
+      store::find_checkpoint(uuid_, roots, [&](const fs::path& path) { return is_the_one(path); });
+    return std::move(found_);
   }
-  return std::nullopt;
-}
+  // Of each file by that name that is not it: why.
+  const std::vector<Error>& passed_over() const { return passed_over_; }
+
+ private:
+  // A damaged file, or another one by that name, is none: the next one may be whole.
+  bool is_the_one(const fs::path& path) {
+    try {
+      store::LoadedCheckpoint loaded = store::open_checkpoint(path.string());
+      if (loaded.checkpoint.uuid == uuid_) {
+        found_ = std::move(loaded);
+        return true;
+      }
+      pass_over({Code::kMismatch,
+                 fmt::format("{} is checkpoint {}", path.string(), loaded.checkpoint.uuid.text())});
+    } catch (const Error& error) {
+      pass_over(error);
+    }
+    return false;
+  }
+  void pass_over(const Error& why) {
+    // The search comes by the place where it was, too.
+    for (const Error& known : passed_over_) {
+      if (std::string_view(known.what()) == why.what()) return;
+    }
+    passed_over_.push_back(why);
+  }
+
+  Uuid uuid_;
+  std::optional<store::LoadedCheckpoint> found_;
+  std::vector<Error> passed_over_;
+};
 
 bool starts_with_any(const StateDict& state, std::string_view prefix) {
   return std::ranges::any_of(state,
@@ -86,16 +119,17 @@ store::LoadedCheckpoint open_other(const OtherCheckpoint& wanted) {
     fail(Code::kMismatch, "does not say which checkpoint its {} is; name it with --{}",
          wanted.option, wanted.option);
   }
-  if (auto loaded = open_hint(wanted.hint, *uuid)) return std::move(*loaded);
-  if (const auto path = store::find_checkpoint(*uuid, wanted.roots)) {
-    return store::open_checkpoint(path->string());
-  }
+  Search search(*uuid);
+  if (auto loaded = search.run(wanted.hint, wanted.roots)) return std::move(*loaded);
   std::vector<std::string> looked;
   for (const fs::path& root : wanted.roots) looked.push_back(root.string());
-  fail(Code::kNotFound,
+  std::string others;
+  for (const Error& other : search.passed_over()) others += fmt::format("\n  {}", other.what());
+  fail(others.empty() ? Code::kNotFound : search.passed_over().front().code(),
        "{} {}: no checkpoint with this UUID in {}; name its file with --{}, or the folders to look "
-       "in with --search-path",
-       wanted.option, uuid->text(), fmt::join(looked, ", "), wanted.option);
+       "in with --search-path{}{}",
+       wanted.option, uuid->text(), fmt::join(looked, ", "), wanted.option,
+       others.empty() ? "" : "; by its name there are:", others);
 }
 
 std::vector<fs::path> roots_of(const std::string& search_path, const fs::path& checkpoint) {

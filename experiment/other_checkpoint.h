@@ -23,6 +23,7 @@ struct OtherCheckpoint {
 };
 
 // Opens it. A reference that is a UUID, or none, is looked for where it was and below the roots.
+// Of several files with that UUID in their names, damaged ones and others are passed over.
 // Errors: those of loading; kNotFound naming where it was looked for; kMismatch for a file that is
 // another checkpoint than the one that is wanted.
 store::LoadedCheckpoint open_other(const OtherCheckpoint& wanted);

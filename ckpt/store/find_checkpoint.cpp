@@ -7,14 +7,15 @@ namespace reprise::store {
 
 namespace fs = std::filesystem;
 
-std::optional<fs::path> find_checkpoint(const Uuid& uuid, const std::vector<fs::path>& roots) {
+std::optional<fs::path> find_checkpoint(const Uuid& uuid, const std::vector<fs::path>& roots,
+                                        const IsTheOne& is_the_one) {
   for (const fs::path& root : roots) {
     std::error_code failure;
     if (!fs::is_directory(root, failure)) continue;
     for (const RunDirectory& run : RunDirectory::find_all(root)) {
       try {
         for (const CheckpointEntry& entry : run.list()) {
-          if (entry.uuid == uuid && !entry.problem) return entry.path;
+          if (entry.uuid == uuid && !entry.problem && is_the_one(entry.path)) return entry.path;
         }
       } catch (const Error&) {
         // Nobody's to find: removed meanwhile, or closed to this user.

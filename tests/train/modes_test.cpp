@@ -132,6 +132,36 @@ TEST_F(Modes, EvaluationFindsTheBackboneAndEqualsTraining) {
   fs::rename(moved, dino_);
 }
 
+// A file keeps the name of what it was when something else is written over it: a backbone was once
+// taken by its name alone, and an evaluation with other weights went through.
+TEST_F(Modes, ABackboneIsWhatItsFileHoldsAndNotWhatItIsCalled) {
+  const std::string whole = *scratch_ / "whole.h5";
+  fs::copy_file(backbone_, whole);
+  Checkpoint other = store::load(whole);
+  other.uuid = Uuid::random();
+  fs::remove(backbone_);
+  store::save_as(other, backbone_);
+  const Arguments resume = {"--resume-from", head_, "-q"};
+  const std::string is_another = "is checkpoint " + other.uuid.text();
+  expect(resume, 15, is_another);
+  const Outcome refused = eval(*scratch_, {head_});
+  EXPECT_EQ(refused.code, 15) << refused.err;
+  EXPECT_THAT(refused.err,
+              AllOf(HasSubstr(is_another), HasSubstr("name its file with --backbone")));
+  // A whole one is found behind a damaged one.
+  std::string bytes = read_file(whole);
+  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+  write_file(backbone_, bytes);
+  expect(resume, 12, "digest differs");
+  const std::string elsewhere = *scratch_ / "elsewhere";
+  fs::create_directories(elsewhere);
+  fs::copy_file(whole, fs::path(elsewhere) / fs::path(backbone_).filename());
+  const Outcome found = eval(*scratch_, {head_, "--search-path", elsewhere, "--compare-origin"});
+  EXPECT_EQ(found.code, 0) << found.err;
+  fs::remove_all(elsewhere);
+  fs::rename(whole, backbone_);
+}
+
 TEST_F(Modes, BackboneIsEvaluatedByNeighboursAsInTrainingAndByALinearLayer) {
   for (const char* batch : {"1", "64"}) {
     const Outcome knn = eval(*scratch_, {dino_, "--compare-origin", "--batch-size", batch});
