@@ -45,16 +45,16 @@ Learner new_learner(const StartPoint& start, const Mode& mode, const Rank& rank)
   const engine::MemoryScope of_optimizer(engine::MemoryPart::kOptimizer);
   learner.optimizer = engine::make_optimizer(optimizer, learner.weights);
   if (config.amp == "fp16") learner.scaler.emplace(config.loss_scale);
-  const auto [name, direction] = major_metric(config, mode);
-  learner.metrics.set_major(name, direction);
   return learner;
 }
 
-// --patience may differ between starts of one run, so it is set after restoring.
-void set_patience(Learner& learner, const experiment::Config& config) {
-  const auto* major = learner.metrics.major();
-  if (major == nullptr || config.patience == 0) return;
-  store::Metric& metric = *learner.metrics.find(major->first);
+// What is best and how long to wait for it may differ between starts of one run, so both are set
+// after restoring.
+void set_major_metric(Learner& learner, const experiment::Config& config, const Mode& mode) {
+  const auto [name, direction] = major_metric(config, mode);
+  learner.metrics.set_major(name, direction);
+  if (config.patience == 0) return;
+  store::Metric& metric = *learner.metrics.find(name);
   metric.use_for_plateau_detection = true;
   metric.patience = static_cast<std::uint64_t>(config.patience);
   metric.min_delta = config.tolerance;
@@ -110,7 +110,7 @@ Beginning begin(const StartPoint& start, const experiment::DataFacts& facts, con
       throw error.at(start.adopted->path.string());
     }
   }
-  set_patience(learner, config);
+  set_major_metric(learner, config, *mode);
   return {std::move(mode), std::move(learner), std::move(loaded)};
 }
 

@@ -281,8 +281,8 @@ bool Loop::evaluate() {
                           : store::MetricMode::kMin;
     store::Metric* metric = state.find(name);
     if (metric == nullptr) metric = &state.add(name, mode);
-    const bool improved = metric->record(value, progress.update);
-    if (metric->use_for_is_best) best_ = improved;
+    metric->record(value, progress.update);
+    if (metric->use_for_is_best) best_ = metric->last_is_best();
   }
   if (p_.log != nullptr) {
     p_.log->evaluation({progress.epoch, progress.update, progress.samples_seen,
@@ -317,7 +317,10 @@ bool Loop::between_updates() {
   const bool each_update =
       c_.save_every_updates > 0 && progress.update % number(c_.save_every_updates) == 0;
   // While losses are over --max-loss, the newest state stays the one before them.
-  const bool due = each_update || (epoch_ended && saves_epoch(c_, progress.epoch));
+  // The best one is saved when it is met: by the next save it may be lost.
+  const bool best =
+      c_.save_best_only && best_ && in_saved_epochs(c_, progress.epoch + (epoch_ended ? 0 : 1));
+  const bool due = each_update || best || (epoch_ended && saves_epoch(c_, progress.epoch));
   if (last || plateau || (due && !divergence_.under_way())) save(best_);
   return plateau;
 }

@@ -19,11 +19,15 @@ store::RetentionPolicy retention_policy(const experiment::Config& config) {
 
 }  // namespace
 
+bool in_saved_epochs(const experiment::Config& config, std::uint64_t epoch) {
+  const auto end = static_cast<std::uint64_t>(config.save_end);
+  return epoch >= static_cast<std::uint64_t>(config.save_begin) && (end == 0 || epoch <= end);
+}
+
 bool saves_epoch(const experiment::Config& config, std::uint64_t epoch) {
   const auto begin = static_cast<std::uint64_t>(config.save_begin);
-  const auto end = static_cast<std::uint64_t>(config.save_end);
-  if (epoch < begin || (end != 0 && epoch > end)) return false;
-  return (epoch - begin) % static_cast<std::uint64_t>(config.save_every) == 0;
+  return in_saved_epochs(config, epoch) &&
+         (epoch - begin) % static_cast<std::uint64_t>(config.save_every) == 0;
 }
 
 SaveKinds kinds_of_save(const experiment::Config& config, bool best) {

@@ -14,6 +14,8 @@
 
 namespace reprise::train {
 
+// Whether --save-begin and --save-end have an epoch (from 1) between them.
+bool in_saved_epochs(const experiment::Config& config, std::uint64_t epoch);
 // Whether an epoch that just ended (from 1) is one that --save-begin, --save-end and --save-every
 // ask for.
 bool saves_epoch(const experiment::Config& config, std::uint64_t epoch);

@@ -110,6 +110,29 @@ bool Metric::record(double value, std::uint64_t update) {
   return true;
 }
 
+bool Metric::last_is_best() const {
+  if (values.empty() || !std::isfinite(values.back())) return false;
+  const double last = values.back();
+  return std::none_of(values.begin(), values.end() - 1, [&](double before) {
+    return mode == MetricMode::kMin ? before <= last : before >= last;  // NaN is neither
+  });
+}
+
+void Metric::set_mode(MetricMode other) {
+  if (mode == other) return;
+  mode = other;
+  best.reset();
+  unchanged_for_epochs = 0;
+  for (const double value : values) {
+    if (improves(value)) {
+      best = value;
+      unchanged_for_epochs = 0;
+    } else {
+      ++unchanged_for_epochs;
+    }
+  }
+}
+
 std::optional<double> Metric::value_at(std::uint64_t update) const {
   if (values.empty()) return std::nullopt;
   if (!updates.empty() && updates.back() != update) return std::nullopt;
@@ -177,9 +200,12 @@ const std::pair<std::string, Metric>* MetricsState::major() const {
 }
 
 void MetricsState::set_major(std::string_view name, MetricMode mode) {
-  for (auto& [key, metric] : metrics_) metric.use_for_is_best = false;
+  for (auto& [key, metric] : metrics_) {
+    metric.use_for_is_best = false;
+    if (key != name) metric.use_for_plateau_detection = false;
+  }
   Metric& metric = add(name, mode);
-  metric.mode = mode;
+  metric.set_mode(mode);
   metric.use_for_is_best = true;
 }
 

@@ -36,6 +36,11 @@ struct Metric {
   bool improves(double value) const;
   // Adds a measurement and returns whether it is the best so far.
   bool record(double value, std::uint64_t update);
+  // Whether the last value is better than each one before it, by however little: `min_delta` is
+  // about the plateau. Cost: O(values).
+  bool last_is_best() const;
+  // Judges all values anew when the direction is another one.
+  void set_mode(MetricMode other);
   // No improvement for `patience` evaluations.
   bool plateau() const { return unchanged_for_epochs >= patience; }
   // The last value, when it was measured at `update` (or nobody says when).
@@ -58,7 +63,7 @@ class MetricsState {
   const Metric* find(std::string_view name) const;
   // The first one marked use_for_is_best; nullptr when there is none.
   const std::pair<std::string, Metric>* major() const;
-  // Marks `name` as the major metric, and no other.
+  // Marks `name` as the major metric, and no other; what was measured is judged in `mode`.
   void set_major(std::string_view name, MetricMode mode);
   const std::vector<std::pair<std::string, Metric>>& metrics() const { return metrics_; }
 

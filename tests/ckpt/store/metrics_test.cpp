@@ -69,6 +69,43 @@ TEST(Metrics, PlateauAfterPatience) {
   EXPECT_TRUE(metric.plateau());
 }
 
+// With --tolerance, the best of all values is still the best: what is saved depends on it.
+TEST(Metrics, TheMarginIsForThePlateauAndNotForWhatIsBest) {
+  Metric metric;
+  metric.min_delta = 0.1;
+  EXPECT_FALSE(metric.last_is_best());
+  metric.record(1.0, 1);
+  EXPECT_TRUE(metric.last_is_best());
+  EXPECT_FALSE(metric.record(0.95, 2));
+  EXPECT_TRUE(metric.last_is_best());
+  EXPECT_EQ(metric.unchanged_for_epochs, 1U);
+  metric.record(0.95, 3);
+  EXPECT_FALSE(metric.last_is_best());
+  metric.record(kNan, 4);
+  EXPECT_FALSE(metric.last_is_best());
+  metric.record(0.94, 5);
+  EXPECT_TRUE(metric.last_is_best());
+}
+
+// A resume may ask for another major metric, or the same one in the other direction.
+TEST(Metrics, AnotherDirectionJudgesTheValuesAnew) {
+  MetricsState state;
+  state.set_major("a", MetricMode::kMin);
+  state.find("a")->use_for_plateau_detection = true;
+  for (std::uint64_t update = 1; update <= 3; ++update) {
+    state.find("a")->record(static_cast<double>(update == 2 ? 9 : update), update);
+  }
+  EXPECT_EQ(state.find("a")->best, 1.0);
+  EXPECT_EQ(state.find("a")->unchanged_for_epochs, 2U);
+  state.set_major("a", MetricMode::kMax);
+  EXPECT_EQ(state.find("a")->best, 9.0);
+  EXPECT_EQ(state.find("a")->unchanged_for_epochs, 1U);
+  EXPECT_TRUE(state.find("a")->use_for_plateau_detection);
+  state.set_major("b", MetricMode::kMin);
+  EXPECT_EQ(state.major()->first, "b");
+  EXPECT_FALSE(state.find("a")->use_for_plateau_detection);
+}
+
 TEST(Metrics, ValueBelongsToTheUpdateItWasMeasuredAt) {
   Metric metric;
   metric.record(0.5, 100);
