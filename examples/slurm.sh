@@ -19,7 +19,8 @@ set -euo pipefail
 : "${RUN:?say in RUN which directory the run is to have}"
 train=${TRAIN:-reprise-train}
 
-if [[ -d $RUN/checkpoints && -n $(ls -A "$RUN/checkpoints") ]]; then
+# What a save that was killed left behind, *.h5.tmp-..., is no checkpoint.
+if compgen -G "$RUN/checkpoints/*.h5" >/dev/null; then
   start=(--resume-from "$RUN")
 else
   # A directory without a checkpoint is of a job that ended before it had saved.

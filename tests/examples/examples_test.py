@@ -67,6 +67,8 @@ def check_pods(script, variables):
         run = folder / "runs" / "roads"
         (run / "checkpoints").mkdir(parents=True)
         (run / "config.toml").touch()
+        # Of a save that the system killed for want of memory.
+        (run / "checkpoints" / "checkpoint_vit_tiny.h5.tmp-7-node-1f3a").touch()
         here = {key: value for key, value in variables.items() if value is not None}
         here.update(os.environ, MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), RUN=str(run),
                     PATH=f"{folder}:{os.environ['PATH']}")
