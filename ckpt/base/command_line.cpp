@@ -236,6 +236,25 @@ void CommandLine::apply_common() {
   if (io_.jobs > kMostJobs) fail(Code::kUsage, "--jobs {}: at most {}", io_.jobs, kMostJobs);
 }
 
+// "--name=" has an empty value, for which CLI11 would take the next argument: in a script, where a
+// variable is empty, another option.
+std::vector<std::string> with_empty_values(const std::vector<std::string>& arguments,
+                                           const std::vector<std::string>& taking_values) {
+  std::vector<std::string> out;
+  bool options = true;
+  for (const std::string& argument : arguments) {
+    options = options && argument != "--";
+    const std::string name = argument.substr(0, argument.find('='));
+    if (options && name.size() + 1 == argument.size() &&
+        std::find(taking_values.begin(), taking_values.end(), name) != taking_values.end()) {
+      out.insert(out.end(), {name, ""});
+    } else {
+      out.push_back(argument);
+    }
+  }
+  return out;
+}
+
 void CommandLine::parse(Command& command, std::vector<std::string> arguments) {
   if (command.rest_ != nullptr) {
     const auto separator = std::find(arguments.begin(), arguments.end(), "--");
@@ -276,9 +295,19 @@ void CommandLine::parse(Command& command, std::vector<std::string> arguments) {
   for (Option& option : command.options_) add(option);
   for (Option& option : common_) add(option);
 
+  std::vector<std::string> taking_values;
+  for (const auto& [option, parsed] : added) {
+    if (option->kind_ != Option::Kind::kValue) continue;
+    for (std::string& name : split_names(option->names_)) taking_values.push_back(std::move(name));
+  }
+  arguments = with_empty_values(arguments, taking_values);
   std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them from the back
   try {
     parser.parse(arguments);
+  } catch (const CLI::ArgumentMismatch& error) {
+    const std::string what = error.what();
+    if (!what.ends_with("missing")) fail(Code::kUsage, "{}", what);
+    fail(Code::kUsage, "{} needs a value", what.substr(0, what.find(':')));
   } catch (const CLI::ParseError& error) {
     fail(Code::kUsage, "{}", error.what());
   }

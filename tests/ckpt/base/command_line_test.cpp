@@ -97,6 +97,22 @@ TEST(CommandLine, TheLastOfARepeatedOptionCounts) {
   EXPECT_EQ(sample.strict, true);
 }
 
+// What a script makes of --take=$TAKE where TAKE is empty.
+TEST(CommandLine, AnEmptyValueIsEmptyAndTakesNoOtherArgument) {
+  Sample sample;
+  sample.take = "teacher";
+  const Outcome outcome = run(sample, {"show", "f", "--tag=", "--seed", "3"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(sample.tags, std::vector<std::string>{""});
+  EXPECT_EQ(sample.seed, 3);
+  const Outcome number = run(sample, {"show", "f", "--seed=", "--all"});
+  EXPECT_EQ(number.code, 2);
+  EXPECT_NE(number.err.find("--seed: '' is not a whole number"), std::string::npos) << number.err;
+  const Outcome none = run(sample, {"show", "f", "--seed"});
+  EXPECT_EQ(none.code, 2);
+  EXPECT_NE(none.err.find("--seed needs a value"), std::string::npos) << none.err;
+}
+
 TEST(CommandLine, RestIsUntouched) {
   Sample sample;
   const std::vector<std::string> rest = {"python", "x.py", "--all", "--", "-q"};
