@@ -9,6 +9,7 @@
 #include "engine/distributed/gather_crew.h"
 #include "train/beginning.h"
 #include "train/desk.h"
+#include "train/lone_value.h"
 #include "train/loop.h"
 #include "train/memory_report.h"
 #include "train/requeue.h"
@@ -93,7 +94,9 @@ int run_rank(StartPoint& start, const Rank& rank, const StopRequest& stop, Io& i
     state = state_digest(learner, *mode, rank.pool.threads());
     if (start.resumed) refuse_changed_state(start, state);
   }
-  sampler_from(config, facts, plan, learner.progress);  // errors before there is a directory
+  // Errors before there is a directory.
+  sampler_from(config, facts, plan, learner.progress);
+  refuse_lone_value(config, *mode, learner, *data.train, plan.shards);
   // Everybody has read what they start from before the first one moves a file.
   rank.communicator->barrier();
 
