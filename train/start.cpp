@@ -136,6 +136,18 @@ StateDict taken(const experiment::Config& config, const store::LoadedCheckpoint&
   return stripped;
 }
 
+// How the run began, which is not how it was resumed: with --config the file is to begin it again.
+void keep_start(experiment::Config& config, const fs::path& path) {
+  const std::string origin = path.string();
+  try {
+    for (const auto& [spec, value] : experiment::read_config_file(origin).given) {
+      if (spec->effect == experiment::Effect::kStart) set_option(config, *spec, value, origin);
+    }
+  } catch (const Error&) {
+    // Somebody edited it; what it was is kept beside.
+  }
+}
+
 // Where nothing is, the next act is to look for it.
 store::LoadedCheckpoint open_to_resume(const std::string& reference, bool verify) {
   try {
@@ -250,13 +262,18 @@ OpenedRun open_run(const StartPoint& start) {
   return opened;
 }
 
-void write_config(const store::RunDirectory& run, const experiment::Config& config,
-                  std::uint64_t update) {
+void write_config(const store::RunDirectory& run, experiment::Config config, std::uint64_t update) {
   const fs::path path = run.file("config.toml");
+  const bool resumed = fs::exists(path);
+  if (resumed) keep_start(config, path);
   const std::string text = fmt::format("# train --config {}\n\n{}", path.string(), to_toml(config));
-  if (fs::exists(path)) {
+  if (resumed) {
     if (read_text(path) == text) return;
-    fs::rename(path, run.file(fmt::format("config-before-{}.toml", update)));
+    fs::path before = run.file(fmt::format("config-before-{}.toml", update));
+    for (int n = 2; fs::exists(before); ++n) {
+      before = run.file(fmt::format("config-before-{}-{}.toml", update, n));
+    }
+    fs::copy_file(path, before);
   }
   write_text(path, text);
 }

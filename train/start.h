@@ -48,9 +48,9 @@ struct OpenedRun {
 // Errors: kUsage when the directory exists; kMismatch when another process trains in it; kIo.
 OpenedRun open_run(const StartPoint& start);
 
-// Writes config.toml; one of other content that was there is kept as config-before-<update>.toml.
-void write_config(const store::RunDirectory& run, const experiment::Config& config,
-                  std::uint64_t update);
+// Writes config.toml; one of other content that was there is kept as config-before-<update>.toml,
+// and says how the run began.
+void write_config(const store::RunDirectory& run, experiment::Config config, std::uint64_t update);
 
 // The weights of --load-from, in `weights`.
 struct LoadedWeights {

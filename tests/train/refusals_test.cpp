@@ -391,7 +391,18 @@ TEST_F(Refusals, ARunThatCannotBeginLeavesNoDirectory) {
   expect(
       none + words("--allow-config-change --max-updates 0 --batch-size 16 --resume-from " + half),
       15, "batches of 16 cannot go on from there");
+  // Eight shards of one image each, which a ResNet leaves one place of.
+  const Arguments narrow = none + words("--arch resnet18 --batch-size 8 --max-samples 16 -q");
+  const std::string one = "BatchNorm needs more than one value";
+  expect(narrow + words("--image-size 32"), 2, one);
+  expect(narrow + words("--image-size 48 --multi-scale-min 32"), 2, one);
+  expect(narrow + words("--mode dino --local-crops 1 --image-size 48"), 2, one);
   EXPECT_FALSE(fs::exists(*scratch_ / "none"));
+  const Outcome wide =
+      train(*scratch_, words("--arch resnet18 --batch-size 8 --max-samples 16 --max-eval-samples 8 "
+                             "--image-size 48 --epochs 1 -q --work-dir ") +
+                           Arguments{*scratch_ / "wide"});
+  EXPECT_EQ(wide.code, 0) << wide.err;
 }
 
 TEST_F(Refusals, DivergingLossStopsBeforeTheFirstBadUpdate) {
@@ -466,6 +477,21 @@ TEST_F(Refusals, PrintedConfigurationIsLoadable) {
   EXPECT_EQ(printed.code, 0);
   write_file(*scratch_ / "printed.toml", printed.out);
   EXPECT_EQ(train(*scratch_, {"--config", "printed.toml", "--print-config"}).out, printed.out);
+}
+
+// After a resume it once said to resume, and no longer where the run had its weights from.
+TEST_F(Refusals, ConfigurationOfAResumedRunBeginsItAgain) {
+  const std::string run = *scratch_ / "began";
+  const auto goes = [](const Arguments& arguments) {
+    const Outcome outcome = train(*scratch_, arguments + Arguments{"-q"});
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+  };
+  goes(kTiny + Arguments{"--load-from", run_, "--max-updates", "1", "--work-dir", run});
+  goes({"--resume-from", run, "--max-updates", "0", "--log-every", "1"});
+  const std::string again = *scratch_ / "again";
+  goes({"--config", run + "/config.toml", "--work-dir", again});
+  EXPECT_EQ(ledger_digest(again), ledger_digest(run));
+  EXPECT_THAT(read_file(run + "/config-before-1.toml"), HasSubstr("max-updates = 1"));
 }
 
 TEST_F(Refusals, ListsSayWhatThereIs) {
