@@ -160,7 +160,7 @@ engine::ShardFunction DinoMode::shard_function(const Learner& learner, const eng
                                                c10::Device device, std::uint64_t update) {
   engine::DinoStep step;
   for (std::size_t i = 0; i < batch.views.size(); ++i) {
-    step.crops.push_back(engine::tensors_of(batch, facts_.channels, device, i).images);
+    step.crops.push_back(engine::images_of(batch, facts_.channels, device, i));
   }
   step.centre = centre_;
   step.student_temperature = config_.student_temp;

@@ -48,7 +48,6 @@ class Loop {
         sampler_(sampler_from(c_, parts.facts, plan_, parts.learner.progress)),
         step_({.plan = plan_.shards,
                .seed = number(c_.seed),
-               .sums = parts.mode.needs().sums,
                .extra_elements = parts.mode.needs().extra_elements,
                .second_moments = parts.mode.needs().second_moments,
                .activation_checkpointing = c_.activation_checkpointing,

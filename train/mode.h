@@ -22,7 +22,6 @@ struct Learner;
 
 // What an update of this mode adds up beside gradients and loss.
 struct StepNeeds {
-  std::size_t sums = 0;
   std::int64_t extra_elements = 0;
   bool second_moments = false;
 };

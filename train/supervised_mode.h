@@ -17,7 +17,7 @@ class SupervisedMode : public Mode {
   std::vector<engine::View> views(const engine::Dataset& dataset) const override;
   int side(std::uint64_t update) const override { return scale_.side(update); }
   int largest_side() const override { return scale_.largest(); }
-  StepNeeds needs() const override { return {.sums = 1}; }
+  StepNeeds needs() const override { return {}; }
   LoadedWeights load(const engine::Weights& weights) override;
   engine::ShardFunction shard_function(const Learner& learner, const engine::Batch& batch,
                                        c10::Device device, std::uint64_t update) override;

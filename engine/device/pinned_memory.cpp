@@ -25,4 +25,22 @@ FloatMemory pinned_memory(c10::Device device) {
   };
 }
 
+at::Tensor staging_tensor(at::IntArrayRef shape, at::ScalarType type, c10::Device device) {
+  const at::TensorOptions options(type);
+  if (!device.is_cpu()) {
+    try {
+      return at::empty(shape, options.pinned_memory(true));
+    } catch (const c10::Error&) {
+      // The road that is always open.
+    }
+  }
+  return at::empty(shape, options);
+}
+
+at::Tensor sent_to(c10::Device device, const at::Tensor& host) {
+  if (device.is_cpu()) return host;
+  at::Tensor staging = staging_tensor(host.sizes(), host.scalar_type(), device);
+  return staging.copy_(host).to(device, /*non_blocking=*/true);
+}
+
 }  // namespace reprise::engine

@@ -2,6 +2,7 @@
 
 #include "ckpt/base/error.h"
 #include "engine/determinism/op_trace.h"
+#include "engine/device/pinned_memory.h"
 #include "engine/models/linear_product.h"
 #include "engine/models/product_convolution.h"
 #include "engine/random/stream.h"
@@ -23,9 +24,9 @@ std::span<float> floats(at::Tensor& x) {
 
 // Drawn on the CPU whatever the device, so that CPU and GPU drop the same elements.
 at::Tensor keep_mask(at::IntArrayRef shape, double drop, Stream stream, const at::Tensor& like) {
-  at::Tensor mask = at::empty(shape, at::kFloat);
+  at::Tensor mask = staging_tensor(shape, at::kFloat, like.device());
   stream.fill_keep_mask(floats(mask), static_cast<float>(1 - drop));
-  return mask.to(like.device(), like.scalar_type());
+  return mask.to(like.device(), /*non_blocking=*/true).to(like.scalar_type());
 }
 
 }  // namespace
@@ -84,19 +85,7 @@ at::Tensor BatchNorm::operator()(const Weights& weights, const at::Tensor& x,
   const at::Tensor mean = at::zeros({spec.channels}, options);
   const at::Tensor variance = at::zeros({spec.channels}, options);
   at::Tensor y = at::batch_norm(x, weight, bias, mean, variance, true, 1.0, kEps, false);
-  if (pass.moments != nullptr) {
-    const at::Tensor host_mean = mean.cpu();
-    const at::Tensor host_variance = variance.cpu();
-    const float* means = host_mean.const_data_ptr<float>();
-    const float* variances = host_variance.const_data_ptr<float>();
-    double* record = pass.moments->data() + spec.offset;
-    const auto n = static_cast<double>(count);
-    for (std::int64_t c = 0; c < spec.channels; ++c) {
-      record[c] = static_cast<double>(means[c]);
-      record[spec.channels + c] = static_cast<double>(variances[c]) * (n - 1) / n;
-    }
-    record[2 * spec.channels] = n;
-  }
+  if (pass.moments != nullptr) (*pass.moments)[index_.layer] = {mean, variance, count};
   return y;
 }
 

@@ -2,6 +2,7 @@
 
 #include "ckpt/base/error.h"
 #include "engine/determinism/op_trace.h"
+#include "engine/device/pinned_memory.h"
 #include "engine/models/checkpointed.h"
 #include "engine/models/linear_product.h"
 
@@ -90,7 +91,7 @@ at::Tensor interpolate_positions(const at::Tensor& positions, std::int64_t heigh
   const std::int64_t patches = positions.size(1) - 1;
   const auto side =
       static_cast<std::int64_t>(std::llround(std::sqrt(static_cast<double>(patches))));
-  const at::Tensor matrix = interpolation_matrix(side, height, width).to(positions.device());
+  const at::Tensor matrix = sent_to(positions.device(), interpolation_matrix(side, height, width));
   const at::Tensor grid = at::matmul(matrix, positions[0].narrow(0, 1, patches)).unsqueeze(0);
   return at::cat({positions.narrow(1, 0, 1), grid}, 1);
 }

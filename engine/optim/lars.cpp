@@ -5,6 +5,7 @@
 #include <ATen/ATen.h>
 
 #include <cmath>
+#include <vector>
 
 namespace reprise::engine {
 namespace {
@@ -21,18 +22,23 @@ class Lars : public Optimizer {
   void begin(const at::Tensor& weights, const at::Tensor& gradient, const StepOptions& options,
              WorkerPool& pool) override {
     ratios_.assign(layout_->parameters().size(), 1.0);
+    std::vector<Slice> slices;
+    std::vector<at::Tensor> parts;  // per slice: its weights, its gradient
     for (const Group& group : groups_) {
       if (!group.decays) continue;
       for (const std::size_t parameter : group.parameters) {
-        const Slice slice = slice_of(group, parameter, options);
-        const double weight_norm =
-            gradient_norm(weights.narrow(0, slice.offset, slice.count), pool);
-        const double norm = gradient_norm(gradient.narrow(0, slice.offset, slice.count), pool) *
-                            static_cast<double>(slice.gradient_scale);
-        const double divisor = norm + slice.weight_decay * weight_norm;
-        if (weight_norm > 0 && divisor > 0) {
-          ratios_[parameter] = options_.trust_coefficient * weight_norm / divisor;
-        }
+        const Slice& slice = slices.emplace_back(slice_of(group, parameter, options));
+        parts.push_back(weights.narrow(0, slice.offset, slice.count));
+        parts.push_back(gradient.narrow(0, slice.offset, slice.count));
+      }
+    }
+    const std::vector<double> norms = l2_norms(parts, pool);
+    for (std::size_t i = 0; i < slices.size(); ++i) {
+      const double weight_norm = norms[2 * i];
+      const double norm = norms[2 * i + 1] * static_cast<double>(slices[i].gradient_scale);
+      const double divisor = norm + slices[i].weight_decay * weight_norm;
+      if (weight_norm > 0 && divisor > 0) {
+        ratios_[slices[i].parameter] = options_.trust_coefficient * weight_norm / divisor;
       }
     }
   }

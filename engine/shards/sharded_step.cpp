@@ -6,6 +6,7 @@
 #include "engine/device/memory.h"
 #include "engine/device/side_stream.h"
 #include "engine/shards/gradient_tree.h"
+#include "engine/shards/leaf_records.h"
 #include "engine/shards/reduce.h"
 #include "engine/shards/running_statistics.h"
 #include "engine/shards/tree.h"
@@ -60,7 +61,7 @@ class Reduction {
   Reduction(const Reduction&) = delete;
   Reduction& operator=(const Reduction&) = delete;
 
-  // Errors: those of Communicator.
+  // Errors: those of Communicator and translate_torch_errors().
   void finish() {
     join();
     if (failure_) std::rethrow_exception(failure_);
@@ -73,16 +74,7 @@ class Reduction {
 
   void reduce() {
     try {
-      prepare_compute_thread();
-      join_memory_count();
-      const SideStream::Scope beside(stream_);
-      for (std::size_t i = 0; i < tree_.pieces(); ++i) {
-        std::optional<at::Tensor> piece = tree_.wait_for(i);
-        if (!piece) break;
-        // It is there once the device has done what it was asked for.
-        stream_.after_compute();
-        reduce_over_ranks(*piece, communicator_);
-      }
+      translate_torch_errors([this] { reduce_pieces(); });
     } catch (...) {
       failure_ = std::current_exception();
     }
@@ -91,6 +83,19 @@ class Reduction {
       stream_.before_compute();
     } catch (...) {
       if (!failure_) failure_ = std::current_exception();
+    }
+  }
+
+  void reduce_pieces() {
+    prepare_compute_thread();
+    join_memory_count();
+    const SideStream::Scope beside(stream_);
+    for (std::size_t i = 0; i < tree_.pieces(); ++i) {
+      std::optional<at::Tensor> piece = tree_.wait_for(i);
+      if (!piece) break;
+      // It is there once the device has done what it was asked for.
+      stream_.after_compute();
+      reduce_over_ranks(*piece, communicator_);
     }
   }
 
@@ -111,10 +116,8 @@ struct ShardedStep::State {
   Communicator& communicator;
   GradientTree tree;
   SideStream reduction_stream;
-  // Per leaf of this process: loss, sums, moments, second moments; and the same of all processes.
-  std::size_t record_size = 0;
-  std::vector<double> local_records;
-  std::vector<double> records;
+  LeafRecords local_records;    // of this process
+  std::vector<double> records;  // of all of them
   StepResult result;
 
   State(const ShardedStepOptions& step_options, std::shared_ptr<const Layout> shared_layout,
@@ -125,11 +128,9 @@ struct ShardedStep::State {
         pool(threads),
         communicator(processes),
         tree(layout, step_options.extra_elements, where, step_options.plan.local_leaves()),
-        reduction_stream(where) {
-    record_size = 1 + options.sums + (options.second_moments ? 2 : 1) * moment_elements();
-    local_records.resize(record_size * options.plan.local_leaves());
-    records.resize(record_size * options.plan.leaves());
-  }
+        reduction_stream(where),
+        local_records(layout, options.second_moments ? 2 : 1, options.plan.local_leaves()),
+        records(local_records.record_elements() * options.plan.leaves()) {}
 
   std::size_t moment_elements() const {
     return static_cast<std::size_t>(layout->moment_elements());
@@ -144,8 +145,8 @@ struct ShardedStep::State {
     shard.samples = plan.leaf_samples(shard.leaf);
     shard.samples.first -= plan.local_samples().first;
     shard.update_samples = plan.samples_per_update();
-    Moments moments(moment_elements(), 0.0);
-    if (options.second_moments) shard.second_moments.assign(moment_elements(), 0.0);
+    Moments moments(layout->batch_norms().size());
+    if (options.second_moments) shard.second_moments.resize(moments.size());
     shard.pass.training = true;
     shard.pass.seed = options.seed;
     shard.pass.update = update;
@@ -153,7 +154,6 @@ struct ShardedStep::State {
     shard.pass.moments = &moments;
     shard.pass.compute_type = options.compute_type;
     shard.pass.activation_checkpointing = options.activation_checkpointing;
-    shard.sums.assign(options.sums, 0.0);
     if (options.extra_elements > 0) {
       shard.extra = at::zeros({options.extra_elements}, weights.flat().options());
     }
@@ -161,11 +161,9 @@ struct ShardedStep::State {
       const MemoryScope forward(MemoryPart::kActivations);
       return function(shard);
     }();
-    double* record = local_records.data() + local * record_size;
-    record[0] = loss.item<double>();
-    std::copy(shard.sums.begin(), shard.sums.end(), record + 1);
-    double* statistics = std::copy(moments.begin(), moments.end(), record + 1 + options.sums);
-    std::copy(shard.second_moments.begin(), shard.second_moments.end(), statistics);
+    std::vector<Moments> all_moments{moments};
+    if (options.second_moments) all_moments.push_back(shard.second_moments);
+    local_records.put(local, loss, std::move(all_moments));
     if (options.loss_scale != 1) loss = loss * options.loss_scale;
     const MemoryScope backward(MemoryPart::kBackward);
     LeafGradients sink(tree, local, layout->parameters().size());
@@ -208,6 +206,7 @@ const StepResult& ShardedStep::run(Weights& weights, std::uint64_t update,
   const ShardPlan& plan = state.options.plan;
   state.result = {};
   state.tree.reset();
+  state.local_records.clear();
   const Weights::Arranged arranged(weights, state.pool);
   std::vector<std::size_t> trainable;
   for (std::size_t i = 0; i < state.layout->parameters().size(); ++i) {
@@ -226,34 +225,29 @@ const StepResult& ShardedStep::run(Weights& weights, std::uint64_t update,
 
   reduction.finish();
   const at::Tensor& sum = state.tree.sum();
-  state.communicator.all_gather(std::as_bytes(std::span(state.local_records)),
+  // The first look at the device since the update began.
+  std::vector<double> mine;
+  translate_torch_errors([&] { mine = state.local_records.take(); });
+  state.communicator.all_gather(std::as_bytes(std::span(mine)),
                                 std::as_writable_bytes(std::span(state.records)));
 
   // Small numbers are the same on all ranks from here on, and so is what is made of them.
-  std::vector<double> column(plan.leaves());
-  const auto sum_of_column = [&](std::size_t index) {
-    for (std::uint64_t i = 0; i < plan.leaves(); ++i) {
-      column[i] = state.records[i * state.record_size + index];
-    }
-    return tree_sum(column);
-  };
-  state.result.loss = sum_of_column(0);
-  for (std::size_t i = 0; i < state.options.sums; ++i) {
-    state.result.sums.push_back(sum_of_column(1 + i));
-  }
+  const std::size_t record_elements = state.local_records.record_elements();
+  std::vector<double> losses(plan.leaves());
+  for (std::uint64_t i = 0; i < plan.leaves(); ++i) losses[i] = state.records[i * record_elements];
+  state.result.loss = tree_sum(losses);
   const auto moments_of_leaves = [&](std::size_t start) {
     std::vector<double> moments;
     for (std::uint64_t i = 0; i < plan.leaves(); ++i) {
       const auto first =
-          state.records.begin() + static_cast<std::ptrdiff_t>(i * state.record_size + start);
+          state.records.begin() + static_cast<std::ptrdiff_t>(i * record_elements + start);
       moments.insert(moments.end(), first, first + state.layout->moment_elements());
     }
     return moments;
   };
-  const std::size_t first_moment = 1 + state.options.sums;
-  fold_running_statistics(weights, moments_of_leaves(first_moment));
+  fold_running_statistics(weights, moments_of_leaves(1));
   if (state.options.second_moments) {
-    state.result.second_moments = moments_of_leaves(first_moment + state.moment_elements());
+    state.result.second_moments = moments_of_leaves(1 + state.moment_elements());
   }
   state.result.gradient = sum.narrow(0, 0, state.layout->flat_elements());
   if (state.options.loss_scale != 1) state.result.gradient.mul_(1 / state.options.loss_scale);

@@ -23,8 +23,6 @@ struct Shard {
   SampleRange samples;     // within this process's samples of the update (local_samples())
   std::uint64_t update_samples = 0;  // of all leaves of all processes: what a mean divides by
   Pass pass;                         // training, seed, update, shard and moments are set
-  // Sums over samples that are to be added up beside the loss, float64: metrics of training.
-  std::vector<double> sums;
   // BatchNorm's statistics of a second network, for the function to fill; empty unless asked for.
   Moments second_moments;
   // Passes that the function needs beside `pass`: they live until the backward pass is over.
@@ -39,10 +37,9 @@ struct Shard {
 using ShardFunction = std::function<at::Tensor(Shard& shard)>;
 
 struct StepResult {
-  double loss = 0;           // tree sum of the leaves' values
-  std::vector<double> sums;  // tree sums of Shard::sums
-  at::Tensor gradient;       // laid out like Weights::flat(); valid until the next run()
-  at::Tensor extra;          // likewise
+  double loss = 0;      // tree sum of the leaves' values
+  at::Tensor gradient;  // laid out like Weights::flat(); valid until the next run()
+  at::Tensor extra;     // likewise
   // Shard::second_moments of all leaves, in order: fold_running_statistics() takes them.
   std::vector<double> second_moments;
 };
@@ -50,7 +47,6 @@ struct StepResult {
 struct ShardedStepOptions {
   ShardPlan plan;
   std::uint64_t seed = 0;
-  std::size_t sums = 0;             // length of Shard::sums
   std::int64_t extra_elements = 0;  // length of Shard::extra
   bool second_moments = false;      // whether there is a second network of the same layout
   bool activation_checkpointing = false;
@@ -65,8 +61,10 @@ struct ShardedStepOptions {
 // by side on the pool; on a GPU one after another. A pair of the tree is added as soon as both
 // halves are there, so about threads + log2(leaves) gradients are alive at a time; sums over
 // processes begin while the last backward pass goes on, on a GPU in a stream of their own.
-// Weights must not change during run(). Used from one thread, which on a GPU has read the loss when
-// run() returns: the device has then seen whatever it was given before, samples among it.
+// Weights must not change during run(). Used from one thread. What the host reads of a GPU it reads
+// when the device has been given all leaves, in one piece, so that the device is never out of work
+// between two of them; when run() returns, the device has seen whatever it was given before,
+// samples among it.
 class ShardedStep {
  public:
   // `pool` and `communicator` must outlive this. Errors: those of ShardPlan::validate().

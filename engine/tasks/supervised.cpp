@@ -1,5 +1,7 @@
 #include "engine/tasks/supervised.h"
 
+#include "engine/device/pinned_memory.h"
+
 #include <ATen/ATen.h>
 
 namespace reprise::engine {
@@ -11,28 +13,28 @@ at::Tensor borrowed(const T* data, at::IntArrayRef shape, at::ScalarType type) {
   return at::from_blob(const_cast<T*>(data), shape, at::TensorOptions(type));
 }
 
-// How many samples have their label first. A NaN is never first.
-double count_correct(const at::Tensor& outputs, const at::Tensor& labels) {
-  return outputs.detach().argmax(1).eq(labels).sum().item<double>();
-}
-
 }  // namespace
 
-TrainingBatch tensors_of(const Batch& batch, std::int64_t channels, c10::Device device,
-                         std::size_t view) {
+TrainingBatch tensors_of(const Batch& batch, std::int64_t channels, c10::Device device) {
   const auto samples = static_cast<std::int64_t>(batch.ids.size());
-  const ImageSize size = batch.sizes[view];
   TrainingBatch tensors;
-  tensors.images =
-      borrowed(batch.views[view].data(), {samples, channels, size.height, size.width}, at::kFloat)
-          .to(device, /*non_blocking=*/true);
+  tensors.images = images_of(batch, channels, device, 0);
   if (batch.values.empty()) {
-    tensors.labels = borrowed(batch.labels.data(), {samples}, at::kLong).to(device);
+    tensors.labels = sent_to(device, borrowed(batch.labels.data(), {samples}, at::kLong));
   } else {
     const auto targets = static_cast<std::int64_t>(batch.values.size()) / samples;
-    tensors.values = borrowed(batch.values.data(), {samples, targets}, at::kFloat).to(device);
+    tensors.values = sent_to(device, borrowed(batch.values.data(), {samples, targets}, at::kFloat));
   }
   return tensors;
+}
+
+at::Tensor images_of(const Batch& batch, std::int64_t channels, c10::Device device,
+                     std::size_t view) {
+  const auto samples = static_cast<std::int64_t>(batch.ids.size());
+  const ImageSize size = batch.sizes[view];
+  return borrowed(batch.views[view].data(), {samples, channels, size.height, size.width},
+                  at::kFloat)
+      .to(device, /*non_blocking=*/true);
 }
 
 ShardFunction supervised(const Network& network, const Weights& weights, const Objective& objective,
@@ -43,10 +45,8 @@ ShardFunction supervised(const Network& network, const Weights& weights, const O
     const auto part = [&](const at::Tensor& whole) {
       return whole.defined() ? whole.narrow(0, first, count) : whole;
     };
-    const at::Tensor labels = part(batch.labels);
     const at::Tensor outputs = network.forward(weights, part(batch.images), shard.pass);
-    if (!shard.sums.empty() && labels.defined()) shard.sums[0] = count_correct(outputs, labels);
-    return objective.loss_sum(outputs, labels, part(batch.values)) /
+    return objective.loss_sum(outputs, part(batch.labels), part(batch.values)) /
            static_cast<double>(shard.update_samples);
   };
 }

@@ -21,13 +21,14 @@ struct TrainingBatch {
 };
 
 // Tensors over the memory of a loaded batch, without a copy on CPU: valid as long as `batch`
-// is. A GPU copies images from pinned memory while the host goes on: `batch` has to stay until
-// something has been read of what is computed with them. `view`: which of its views.
-TrainingBatch tensors_of(const Batch& batch, std::int64_t channels, c10::Device device,
-                         std::size_t view = 0);
+// is. A GPU copies from pinned memory while the host goes on: `batch` has to stay until something
+// has been read of what is computed with them.
+TrainingBatch tensors_of(const Batch& batch, std::int64_t channels, c10::Device device);
+// The images alone, of one of its views.
+at::Tensor images_of(const Batch& batch, std::int64_t channels, c10::Device device,
+                     std::size_t view);
 
-// The function ShardedStep runs for supervised training. Shard::sums gets one number in
-// classification: samples whose label came first. All arguments must outlive it.
+// The function ShardedStep runs for supervised training. All arguments must outlive it.
 ShardFunction supervised(const Network& network, const Weights& weights, const Objective& objective,
                          const TrainingBatch& batch);
 

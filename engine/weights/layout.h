@@ -36,7 +36,7 @@ struct BufferSpec {
 struct BatchNormSpec {
   std::size_t running_mean, running_var, batches_tracked;  // indices of buffers
   std::int64_t channels = 0;
-  std::int64_t offset = 0;  // of its moments in a shard's record, see Moments
+  std::int64_t offset = 0;  // of its moments in a shard's record
   double momentum = 0.1;
 };
 
@@ -86,7 +86,8 @@ class Layout {
   // Of the flat buffer, padding included; and of all parameters without it.
   std::int64_t flat_elements() const { return flat_elements_; }
   std::int64_t parameter_elements() const;
-  // float64 numbers in a shard's record of BatchNorm moments.
+  // float64 numbers in a shard's record of BatchNorm moments: per layer, at its offset, `channels`
+  // means, then `channels` biased variances, then the number of values per channel.
   std::int64_t moment_elements() const { return moment_elements_; }
 
  private:

@@ -4,10 +4,13 @@
 #include "ckpt/base/json.h"
 #include "tests/train/training.h"
 
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
+#include <regex>
 
 namespace reprise::training {
 namespace {
@@ -23,7 +26,9 @@ const std::map<std::string, Arguments> kRuns = {
                   "--activation-checkpointing --accumulate 2")},
     {"resnet", words("--arch resnet18 --optimizer sgd --lr 0.001 --ema 0.9")},
     {"bf16", words("--arch vit_tiny --amp bf16 --optimizer lars --lr 0.01")},
-    {"dino", words("--mode dino --arch vit_tiny --local-crops 1 --clip-grad 1 --max-samples 24")}};
+    {"fp16", words("--arch vit_tiny --amp fp16 --clip-grad 1 --drop-path 0.1")},
+    {"dino", words("--mode dino --arch vit_tiny --local-crops 1 --clip-grad 1 --max-samples 24")},
+    {"dino of a resnet", words("--mode dino --arch resnet18 --local-crops 1 --max-samples 24")}};
 
 class WatchedDevice : public ::testing::TestWithParam<std::string> {
  protected:
@@ -108,6 +113,38 @@ TEST_P(WatchedDevice, ItsMemoryIsReportedByParts) {
   EXPECT_LT(memory["highest"]["activations"].get<std::uint64_t>(),
             0.6 * without["highest"]["activations"].get<double>());
 }
+
+// While the host waits for the device, the device has nothing to do: what is to be read of the
+// shards comes at the end of an update, in one piece, and the device fetches samples on its own.
+using WatchedDeviceHostWaits = WatchedDevice;
+TEST_P(WatchedDeviceHostWaits, AreThoseOfAnUpdateNotOfItsShards) {
+  const auto waits = [&](int shards, int updates) {
+    const Outcome outcome =
+        run(REPRISE_BIN_WATCHED_TRAIN,
+            kData + kRuns.at(GetParam()) +
+                words(fmt::format("--shards {} --max-updates {} --no-validate --no-ledger "
+                                  "--work-dir {}/{}-{}",
+                                  shards, updates, scratch_ / "run", shards, updates)));
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    std::smatch found;
+    EXPECT_TRUE(std::regex_search(outcome.err, found, std::regex("([0-9]+) host waits\n")));
+    return std::stoi(found[1]);
+  };
+  const int start = waits(2, 1);
+  const int update = waits(2, 2) - start;
+  EXPECT_EQ(waits(4, 2) - start, update);
+  // The losses and moments, the norm, running statistics of one or two networks.
+  EXPECT_LE(update, 4);
+}
+
+INSTANTIATE_TEST_SUITE_P(Runs, WatchedDeviceHostWaits,
+                         ::testing::Values("vit", "resnet", "bf16", "fp16", "dino",
+                                           "dino of a resnet"),
+                         [](const auto& test) {
+                           std::string name = test.param;
+                           std::ranges::replace(name, ' ', '_');
+                           return name;
+                         });
 
 INSTANTIATE_TEST_SUITE_P(Runs, WatchedDevice, ::testing::Values("vit", "resnet", "bf16", "dino"),
                          [](const auto& test) { return test.param; });

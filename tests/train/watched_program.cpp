@@ -14,11 +14,18 @@ void say_findings() {
   const auto findings = reprise::engine::take_findings();
   for (const auto& finding : findings)
     std::fprintf(stderr, "watched device: %s\n", finding.c_str());
+  std::uintmax_t waits = 0;
+  for (const auto& [why, count] : reprise::engine::take_host_waits()) {
+    std::fprintf(stderr, "watched device: %ju host waits for %s\n", std::uintmax_t{count},
+                 why.c_str());
+    waits += count;
+  }
   const std::uintmax_t pinned = reprise::engine::take_bytes_from_pinned();
   const std::uintmax_t peak = reprise::engine::peak_bytes();
-  std::fprintf(
-      stderr, "watched device: %zu findings, %ju bytes from pinned memory, %ju bytes at the peak\n",
-      findings.size(), pinned, peak);
+  std::fprintf(stderr,
+               "watched device: %zu findings, %ju bytes from pinned memory, %ju bytes at the peak, "
+               "%ju host waits\n",
+               findings.size(), pinned, peak, waits);
   if (!findings.empty()) std::_Exit(kFound);
 }
 

@@ -25,7 +25,7 @@ std::unique_ptr<OpTrace> traced(unsigned threads, const Change& change) {
   const Objective objective({});
   WorkerPool pool(threads);
   const auto communicator = single_process();
-  ShardedStep step({.plan = run.plan, .seed = 1, .sums = 1}, network->layout(), c10::kCPU, pool,
+  ShardedStep step({.plan = run.plan, .seed = 1}, network->layout(), c10::kCPU, pool,
                    *communicator);
   auto trace = std::make_unique<OpTrace>();
   for (std::uint64_t update = 0; update < 2; ++update) {

@@ -43,7 +43,7 @@ TEST_P(Sink, TakesEachGradientOnceFromTheLastLayerToTheFirst) {
   const std::size_t count = weights.layout().parameters().size();
 
   const auto gradients = [&](GradientSink* sink) {
-    Moments moments(static_cast<std::size_t>(weights.layout().moment_elements()));
+    Moments moments(weights.layout().batch_norms().size());
     Pass pass;
     pass.training = true;
     pass.moments = &moments;

@@ -90,7 +90,6 @@ inline SmallRunResult run_small(const SmallRun& run, unsigned threads, Communica
   options.plan.world = communicator.world();
   options.plan.rank = communicator.rank();
   options.seed = 42;
-  options.sums = 1;
   options.activation_checkpointing = run.activation_checkpointing;
   options.compute_type = run.compute_type;
   ShardedStep step(options, network->layout(), device, pool, communicator);

@@ -1,6 +1,7 @@
 #include "tests/engine/watched_device/access.h"
 
 #include "tests/engine/watched_device/device_memory.h"
+#include "tests/engine/watched_device/failures.h"
 #include "tests/engine/watched_device/stream_watch.h"
 #include "tests/engine/watched_device/streams.h"
 
@@ -20,6 +21,7 @@ std::size_t extent_bytes(const at::Tensor& tensor) {
 }
 
 void note_on(c10::Stream stream, const at::Tensor& tensor, bool write, const std::string& what) {
+  if (stream.id() != 0) fail_if_told(Failing::kSideStreams);
   const void* address = tensor.unsafeGetTensorImpl()->data();
   watch().access(stream, tensor.storage().data(), static_cast<const std::byte*>(address),
                  extent_bytes(tensor), write, what);

@@ -16,6 +16,7 @@ bool is_ours(const at::Tensor& tensor);
 std::size_t extent_bytes(const at::Tensor& tensor);
 
 // Tells the watch of an access on `stream`, or on the one that the calling thread computes on.
+// Errors: c10::Error where the device has been told to fail.
 void note_on(c10::Stream stream, const at::Tensor& tensor, bool write, const std::string& what);
 void note(const at::Tensor& tensor, bool write, const std::string& what);
 

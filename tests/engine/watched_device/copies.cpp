@@ -29,7 +29,7 @@ at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool non_bloc
   target.copy_(source);
   if (!is_ours(to)) {
     bytes_to_host += from.nbytes();
-    watch().host_waits(stream);
+    watch().host_waits(stream, "a copy to the host");
   } else if (!is_ours(from)) {
     // From other memory a device copies by way of its own, before it returns.
     if (non_blocking && is_pinned(from.const_data_ptr())) {
@@ -37,7 +37,7 @@ at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool non_bloc
       watch().copy_later(stream, static_cast<const std::byte*>(from.const_data_ptr()),
                          extent_bytes(from));
     } else {
-      watch().host_waits(stream);
+      watch().host_waits(stream, "a copy from memory that is not pinned");
     }
   }
   return to;

@@ -106,7 +106,7 @@ void run_on_cpu(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
       for (at::Tensor& tensor : list) tensor = brought(tensor, there, what);
       value = c10::List<at::Tensor>(list);
     } else {
-      watch().host_waits(stream_of(there));  // a number, for the host
+      watch().host_waits(stream_of(there), what);  // a number, for the host
     }
   }
 }

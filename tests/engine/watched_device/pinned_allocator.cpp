@@ -1,5 +1,7 @@
 #include "tests/engine/watched_device/pinned_allocator.h"
 
+#include "tests/engine/watched_device/failures.h"
+#include "tests/engine/watched_device/stream_watch.h"
 #include "tests/engine/watched_device/watched_device.h"
 
 #include <cstddef>
@@ -19,6 +21,7 @@ class PinnedAllocator final : public c10::Allocator {
     return *kAllocator;
   }
   c10::DataPtr allocate(std::size_t size) override {
+    fail_if_told(Failing::kPinnedMemory);
     void* memory = std::aligned_alloc(64, (size + 63) / 64 * 64 + 64);
     const std::lock_guard lock(mutex_);
     ranges_[static_cast<const std::byte*>(memory)] = size;
@@ -38,8 +41,11 @@ class PinnedAllocator final : public c10::Allocator {
  private:
   static void give_back(void* memory) {
     PinnedAllocator& self = instance();
+    const auto* first = static_cast<const std::byte*>(memory);
     const std::lock_guard lock(self.mutex_);
-    self.ranges_.erase(static_cast<const std::byte*>(memory));
+    // As CUDA's, which hands it out again when the device has it.
+    watch().keep_for_copies(first, self.ranges_.at(first));
+    self.ranges_.erase(first);
     std::free(memory);
   }
 

@@ -68,6 +68,21 @@ void StreamWatch::copy_later(c10::Stream stream, const std::byte* first, std::si
   copies_.push_back({first, {first, first + size}, stream, tick(stream)});
 }
 
+void StreamWatch::find_change(const Copy& copy) {
+  if (std::memcmp(copy.first, copy.bytes.data(), copy.bytes.size()) == 0) return;
+  findings_.push_back(fmt::format("{} bytes of the host changed before {} had copied them",
+                                  copy.bytes.size(), name(copy.stream)));
+}
+
+void StreamWatch::keep_for_copies(const std::byte* first, std::size_t size) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(copies_, [&](const Copy& copy) {
+    if (copy.first < first || first + size <= copy.first) return false;
+    find_change(copy);
+    return true;
+  });
+}
+
 Clock StreamWatch::record(c10::Stream stream) {
   const std::lock_guard lock(mutex_);
   return streams_[key(stream)];
@@ -78,15 +93,13 @@ void StreamWatch::follow(c10::Stream stream, const Clock& event) {
   join(streams_[key(stream)], event);
 }
 
-void StreamWatch::host_waits(const Clock& event) {
+void StreamWatch::host_waits(const Clock& event, const std::string& why) {
   const std::lock_guard lock(mutex_);
+  ++host_waits_[why];
   join(known_to_thread, event);
   std::erase_if(copies_, [&](const Copy& copy) {
     if (time_of(event, copy.stream) < copy.time) return false;
-    if (std::memcmp(copy.first, copy.bytes.data(), copy.bytes.size()) != 0) {
-      findings_.push_back(fmt::format("{} bytes of the host changed before {} had copied them",
-                                      copy.bytes.size(), name(copy.stream)));
-    }
+    find_change(copy);
     return true;
   });
 }
@@ -100,6 +113,11 @@ std::vector<std::string> StreamWatch::take_findings() {
   copies_.clear();
   accesses_.clear();
   return std::exchange(findings_, {});
+}
+
+std::map<std::string, std::uint64_t> StreamWatch::take_host_waits() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(host_waits_, {});
 }
 
 StreamWatch& watch() {

@@ -27,17 +27,23 @@ class StreamWatch {
   // A copy from host memory that the stream does some time: the bytes must not change before
   // somebody waits for it.
   void copy_later(c10::Stream stream, const std::byte* first, std::size_t size);
+  // The host gives such memory back to an allocator that keeps it until it has been copied: nobody
+  // can change it any more.
+  void keep_for_copies(const std::byte* first, std::size_t size);
 
   // An event: all that the stream has been given so far.
   Clock record(c10::Stream stream);
   // What the stream is given from now on comes after that.
   void follow(c10::Stream stream, const Clock& event);
-  // The calling thread has waited for that, and so does whatever it asks for from now on.
-  void host_waits(const Clock& event);
-  void host_waits(c10::Stream stream) { host_waits(record(stream)); }
+  // The calling thread has waited for that, and so does whatever it asks for from now on. `why`: in
+  // words.
+  void host_waits(const Clock& event, const std::string& why);
+  void host_waits(c10::Stream stream, const std::string& why) { host_waits(record(stream), why); }
 
   // What was found since the last call, in words. What was accessed before is forgotten.
   std::vector<std::string> take_findings();
+  // How often the host has waited since the last call, by why it did.
+  std::map<std::string, std::uint64_t> take_host_waits();
 
  private:
   struct Access {
@@ -56,12 +62,14 @@ class StreamWatch {
   };
 
   std::uint64_t tick(c10::Stream stream);
+  void find_change(const Copy& copy);
 
   std::mutex mutex_;
   std::map<std::pair<c10::DeviceIndex, c10::StreamId>, Clock> streams_;
   std::unordered_map<const void*, std::vector<Access>> accesses_;  // by block
   std::vector<Copy> copies_;
   std::vector<std::string> findings_;
+  std::map<std::string, std::uint64_t> host_waits_;
 };
 
 // The one of this process.

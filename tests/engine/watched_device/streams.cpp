@@ -45,7 +45,9 @@ class Guard final : public c10::impl::DeviceGuardImplInterface {
     return make(stream.device_index(), std::exchange(current, stream.id()));
   }
   bool queryStream(const c10::Stream& /*stream*/) const override { return true; }
-  void synchronizeStream(const c10::Stream& stream) const override { watch().host_waits(stream); }
+  void synchronizeStream(const c10::Stream& stream) const override {
+    watch().host_waits(stream, "the end of a stream");
+  }
 
   void record(void** event, const c10::Stream& stream, c10::DeviceIndex /*device*/,
               c10::EventFlag /*flag*/) const override {
@@ -57,7 +59,7 @@ class Guard final : public c10::impl::DeviceGuardImplInterface {
   }
   bool queryEvent(void* /*event*/) const override { return true; }
   void synchronizeEvent(void* event) const override {
-    if (event != nullptr) watch().host_waits(*static_cast<const Clock*>(event));
+    if (event != nullptr) watch().host_waits(*static_cast<const Clock*>(event), "an event");
   }
   void destroyEvent(void* event, c10::DeviceIndex /*device*/) const noexcept override {
     delete static_cast<Clock*>(event);

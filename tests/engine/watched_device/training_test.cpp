@@ -66,7 +66,7 @@ TEST(TrainingOnADevice, HandsOverEachGradientOnce) {
       const auto network = build_network(run.network);
       Weights weights = Weights::initialised(network->layout(), 42, watched_device());
       weights.require_gradients(true);
-      Moments moments(static_cast<std::size_t>(weights.layout().moment_elements()));
+      Moments moments(weights.layout().batch_norms().size());
       Pass pass;
       pass.training = true;
       pass.moments = &moments;

@@ -36,4 +36,6 @@ c10::Device watched_device(c10::DeviceIndex index) { return {kWatchedType, index
 
 std::vector<std::string> take_findings() { return watch().take_findings(); }
 
+std::map<std::string, std::uint64_t> take_host_waits() { return watch().take_host_waits(); }
+
 }  // namespace reprise::engine

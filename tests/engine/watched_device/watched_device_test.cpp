@@ -17,6 +17,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Pair;
 
 at::TensorOptions there() { return at::TensorOptions(at::kFloat).device(watched_device()); }
 
@@ -80,6 +81,32 @@ TEST(WatchedDevice, FindsHostMemoryThatChangesUnderACopy) {
   const at::Tensor y = host.to(watched_device(), /*non_blocking=*/true);
   EXPECT_EQ(y.sum().item<float>(), 200);
   host.fill_(3);
+  EXPECT_THAT(take_findings(), IsEmpty());
+}
+
+TEST(WatchedDevice, CountsWhatTheHostWaitsFor) {
+  const at::Tensor pinned = at::ones({4}, at::TensorOptions(at::kFloat).pinned_memory(true));
+  take_host_waits();
+  const at::Tensor x = pinned.to(watched_device(), /*non_blocking=*/true);
+  const at::Tensor y = x + 1;
+  EXPECT_THAT(take_host_waits(), IsEmpty());
+  x.copy_(at::ones({4}));
+  EXPECT_EQ(y.cpu().sum().item<float>(), 8);
+  EXPECT_EQ(y[0].item<float>(), 2);
+  c10::impl::VirtualGuardImpl(watched_device().type()).synchronizeStream(new_stream());
+  EXPECT_THAT(
+      take_host_waits(),
+      ElementsAre(Pair("a copy from memory that is not pinned", 1), Pair("a copy to the host", 1),
+                  Pair("aten::_local_scalar_dense", 1), Pair("the end of a stream", 1)));
+  EXPECT_THAT(take_findings(), IsEmpty());
+}
+
+// Such memory goes to somebody else when the device has it, not before.
+TEST(WatchedDevice, PinnedMemoryMayBeGivenBackBeforeItIsCopied) {
+  at::Tensor host = at::ones({100}, at::TensorOptions(at::kFloat).pinned_memory(true));
+  const at::Tensor x = host.to(watched_device(), /*non_blocking=*/true);
+  host.reset();
+  EXPECT_EQ(x.sum().item<float>(), 100);
   EXPECT_THAT(take_findings(), IsEmpty());
 }
 
