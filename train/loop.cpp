@@ -172,7 +172,8 @@ void Loop::refuse_divergence(double loss, double norm) {
     save_state_before_update();
     if (p_.log != nullptr) {
       p_.log->warn(fmt::format("update {}: loss {}, gradient norm {}; the state before it is saved",
-                               update, loss, std::abs(norm)));  // -nan is nan
+                               update, std::isnan(loss) ? std::abs(loss) : loss,
+                               std::abs(norm)));  // -nan is nan
     }
   }
   if (verdict == Verdict::kSuspect) return;
@@ -372,7 +373,9 @@ LoopResult Loop::train() {
         largest(p_.stop.signal() != 0 ? number(p_.stop.signal()) : (late ? kLate : 0));
     if (progress.update < plan_.updates && asked != 0) {
       bar.reset();
-      save(false);
+      // Of a series of losses over --max-loss, the state before it is saved, and what comes after
+      // it comes again.
+      if (!divergence_.under_way()) save(false);
       return {Ending::kStopped,
               asked == kLate ? "--max-hours" : signal_name(static_cast<int>(asked)),
               asked == kLate || asked == SIGUSR1};

@@ -303,6 +303,11 @@ TEST_F(Refusals, OptionsThatAnEvaluationCannotUseAreRefused) {
     EXPECT_THAT(outcome.err, HasSubstr(text));
   };
   refused({"--image-size", "32"}, "--image-size 32: the checkpoint says 16");
+  refused({"--image-size", "4097"}, "--image-size 4097: expected 0 to 4096");
+  refused({"--image-size", "-1"}, "--image-size -1: expected 0 to 4096");
+  refused({"--arch", "resnet50"}, "--arch resnet50: the checkpoint holds a vit_tiny");
+  // It once was recorded as an accuracy of 0.
+  refused({"--protocol", "knn", "--neighbours", "0"}, "--neighbours 0: expected at least 1");
   refused({"--neighbours", "3"}, "--neighbours vote with --protocol knn, not with network");
   refused({"--bank-samples", "8"}, "--bank-samples are for --protocol knn and linear");
   refused({"--backbone", run_}, "--backbone: the checkpoint holds its own");
@@ -421,6 +426,21 @@ TEST_F(Refusals, DivergingLossStopsBeforeTheFirstBadUpdate) {
   const std::string whole = *scratch_ / "whole";
   ASSERT_EQ(train(*scratch_, kTiny + Arguments{"--epochs", "4", "--work-dir", whole}).code, 0);
   EXPECT_EQ(ledger_digest(run), ledger_digest(whole));
+}
+
+// A signal in the middle of such a series once put the diverging state in the place of the good
+// one.
+TEST_F(Refusals, AStopAmongDivergingLossesKeepsTheStateBeforeThem) {
+  const std::string run = *scratch_ / "stopped-diverging";
+  const Outcome stopped =
+      train(*scratch_, kTiny + Arguments{"--max-loss", "1e-9", "--max-hours", "1e-9",
+                                         "--save-last-only", "--work-dir", run});
+  EXPECT_EQ(stopped.code, 75) << stopped.err;
+  EXPECT_EQ(store::load(last_checkpoint(run).string()).progress->update, 0U);
+  const Outcome resumed =
+      train(*scratch_, {"--resume-from", run, "--max-loss", "0", "--max-hours", "0", "-q"});
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_EQ(ledger_digest(run), ledger_digest(run_));
 }
 
 TEST_F(Refusals, AGradientThatIsNoNumberIsNeverApplied) {
