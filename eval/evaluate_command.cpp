@@ -262,6 +262,13 @@ int run(const EvalOptions& options, Io& io) {
          options.epochs);
   }
   if (options.batch_size == 0) fail(Code::kUsage, "--batch-size 0: expected at least 1");
+  if (options.neighbours && *options.neighbours < 1) {
+    fail(Code::kUsage, "--neighbours {}: expected at least 1", *options.neighbours);
+  }
+  constexpr int kLargestSide = 4096;
+  if (options.image_size < 0 || options.image_size > kLargestSide) {
+    fail(Code::kUsage, "--image-size {}: expected 0 to {}", options.image_size, kLargestSide);
+  }
   if (options.workers > kMostJobs) {
     fail(Code::kUsage, "--workers {}: at most {}", options.workers, kMostJobs);
   }

@@ -28,6 +28,10 @@ int main(int argc, char** argv) {
       .placeholder("DEVICE");
   command.option("--workers", options.workers, "threads that load images");
   command
+      .option("--arch", options.arch,
+              "the network of a checkpoint that does not say it; train --list arch shows all")
+      .placeholder("ARCH");
+  command
       .option(
           "--image-size", options.image_size,
           "side of what the network sees, of checkpoints that do not say it; 0: that of the data")

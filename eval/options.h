@@ -18,6 +18,7 @@ struct EvalOptions {
   std::uint64_t batch_size = 64;
   std::string device = "auto";
   unsigned workers = 2;
+  std::string arch;    // for checkpoints that do not say
   int image_size = 0;  // for checkpoints that do not say: 0 is that of the data
   bool skip_bad = false;
   // network, knn, linear; auto: the network, or the neighbours where there is no head.

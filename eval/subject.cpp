@@ -39,6 +39,17 @@ void read_own_config(Subject& subject) {
   subject.config = experiment::effective_config({layer});
 }
 
+// Of a ViT's weights; 0 where there are none.
+std::int64_t patch_size_in(const Checkpoint& checkpoint) {
+  for (const StateDict* state : {&checkpoint.model, &checkpoint.backbone}) {
+    const Tensor* patches = state->find("patch_embed.proj.weight");
+    if (patches != nullptr && patches->shape().size() == 4) {
+      return std::clamp<std::int64_t>(patches->shape()[2], 1, 512);
+    }
+  }
+  return 0;
+}
+
 // Of another trainer's: the architecture is named or not, and the data say the rest.
 void guess_config(Subject& subject, const EvalOptions& options) {
   const Checkpoint& checkpoint = subject.loaded.checkpoint;
@@ -47,7 +58,8 @@ void guess_config(Subject& subject, const EvalOptions& options) {
   }
   experiment::Config& config = subject.config;
   config.data = options.data;
-  config.arch = checkpoint.arch;
+  config.arch = experiment::agreed_arch(checkpoint, options.arch, "arch");
+  config.patch_size = patch_size_in(checkpoint);
   config.image_size = options.image_size;
   experiment::resolve(config);
   engine::OpenOptions open;
@@ -62,6 +74,10 @@ void refuse_unused(const EvalOptions& options, const Subject& subject) {
   if (subject.trained_here && options.image_size != 0 && options.image_size != side) {
     fail(Code::kUsage, "--image-size {}: the checkpoint says {}; leave it out", options.image_size,
          side);
+  }
+  if (subject.trained_here && !options.arch.empty() && options.arch != subject.config.arch) {
+    fail(Code::kUsage, "--arch {}: the checkpoint holds a {}; leave it out",
+         printable(options.arch), printable(subject.config.arch));
   }
   if (options.neighbours && subject.protocol != Protocol::kNeighbours) {
     fail(Code::kUsage, "--neighbours vote with --protocol knn, not with {}",

@@ -321,6 +321,30 @@ TEST_F(Modes, BackboneWithoutAnArchitectureOrOfOtherShapesIsReported) {
                                HasSubstr("ckpt ls says what a file holds")));
 }
 
+TEST_F(Modes, BareWeightsAreEvaluatedWhenTheirArchitectureIsNamed) {
+  // Patches of another size than the image's side suggests: the weights say it.
+  const std::string run = run_of(
+      "runs/bare/1", kDigits + words("--arch vit_tiny --image-size 16 --patch-size 8 --epochs 1"));
+  const Checkpoint trained = store::load(last_checkpoint(run).string());
+  Checkpoint checkpoint;
+  checkpoint.type = CheckpointType::kModel;
+  checkpoint.uuid = Uuid::random();
+  checkpoint.model = trained.backbone;
+  for (const auto& [name, tensor] : trained.head) checkpoint.model.append(name, tensor);
+  const std::string bare = *scratch_ / "network.safetensors";
+  store::save_as(checkpoint, bare);
+  const Arguments what = Arguments{bare, "--json"} +
+                         words("--data builtin:digits --image-size 16 --max-eval-samples 50");
+  const Outcome unnamed = eval(*scratch_, what);
+  EXPECT_EQ(unnamed.code, 2);
+  EXPECT_THAT(unnamed.err, HasSubstr("does not say its architecture; name it with --arch"));
+  const Outcome named = eval(*scratch_, what + words("--arch vit_tiny"));
+  ASSERT_EQ(named.code, 0) << named.err;
+  const Outcome whole = eval(*scratch_, {run, "--json"});
+  EXPECT_EQ(parse_json(named.out)["evaluations"][0]["metrics"],
+            parse_json(whole.out)["evaluations"][0]["metrics"]);
+}
+
 // What ckpt extract writes of a trained network is a whole network to everything that reads one.
 TEST_F(Modes, AnExtractedModelIsEvaluatedLoadedAndTeaches) {
   const Arguments network = kDigits + Arguments{"--arch", "resnet18", "--image-size", "16"};
