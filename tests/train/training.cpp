@@ -177,6 +177,11 @@ const std::string& train_program() {
   return program;
 }
 
+const std::string& eval_program() {
+  static const std::string program = REPRISE_BIN_EVAL;
+  return program;
+}
+
 std::string checkpoint_digest(const fs::path& file) {
   return digest_of(store::load(file.string()));
 }

@@ -63,6 +63,7 @@ bool wait_for_update(const Process& process, const std::string& run, std::uint64
 // The processes that it started and that still run.
 std::vector<pid_t> children_of(pid_t parent);
 const std::string& train_program();
+const std::string& eval_program();
 
 // A command line without quotes, word by word.
 Arguments words(const std::string& line);
