@@ -1,11 +1,13 @@
 #include "train/run_ledger.h"
 
+#include "engine/torch_bridge/fetch.h"
 #include "engine/torch_bridge/tensor.h"
 #include "repro/ledger/reader.h"
 
 #include <fmt/format.h>
 
 #include <deque>
+#include <utility>
 
 namespace reprise::train {
 namespace {
@@ -26,11 +28,15 @@ std::string digest_of(std::string_view name, DType dtype, std::int64_t count, By
 // One digest a tensor of what the next update starts from, in the order of `tensors`.
 std::vector<ledger::TensorDigest> digests_of(
     const std::vector<std::pair<std::string, Tensor>>& tensors, unsigned jobs) {
+  std::vector<Tensor> values;
+  for (const auto& [name, tensor] : tensors) values.push_back(tensor);
+  values = engine::fetched(std::move(values));
   std::deque<std::vector<std::byte>> kept;
   std::vector<ledger::TensorView> views;
   views.reserve(tensors.size());
-  for (const auto& [name, tensor] : tensors) {
-    views.push_back({name, tensor.dtype(), tensor.shape(), contiguous_bytes(tensor, kept)});
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    views.push_back({tensors[i].first, values[i].dtype(), values[i].shape(),
+                     contiguous_bytes(values[i], kept)});
   }
   return ledger::digest_tensors(views, jobs);
 }

@@ -1,6 +1,7 @@
 #include "engine/torch_bridge/tensor.h"
 
 #include "ckpt/base/error.h"
+#include "engine/torch_bridge/device_storage.h"
 
 #include <fmt/ranges.h>
 
@@ -35,25 +36,6 @@ constexpr std::array<std::pair<DType, at::ScalarType>, 21> kTypes{{
     {DType::kFloat8E5M2FNUZ, at::kFloat8_e5m2fnuz},
     {DType::kFloat8E8M0FNU, at::kFloat8_e8m0fnu},
 }};
-
-// The bytes of a contiguous tensor of a GPU, which come to the host when they are asked for and go
-// where they are wanted, without a copy in between.
-class DeviceStorage : public Storage {
- public:
-  explicit DeviceStorage(const at::Tensor& tensor) : bytes_(tensor.view(-1).view(at::kByte)) {}
-
-  std::uint64_t size_bytes() const override { return static_cast<std::uint64_t>(bytes_.numel()); }
-  void read(std::uint64_t offset, MutableBytes out) const override {
-    if (out.empty()) return;
-    const auto count = static_cast<std::int64_t>(out.size());
-    const at::Tensor target = at::from_blob(out.data(), {count}, at::TensorOptions(at::kByte));
-    target.copy_(bytes_.narrow(0, static_cast<std::int64_t>(offset), count));
-  }
-  const void* identity() const override { return bytes_.const_data_ptr(); }
-
- private:
-  at::Tensor bytes_;
-};
 
 Tensor view_of_device(const at::Tensor& tensor) {
   const at::Tensor values = tensor.resolve_conj().resolve_neg().contiguous();

@@ -7,6 +7,7 @@
 #include "engine/device/pinned_memory.h"
 #include "engine/evaluate/evaluate.h"
 #include "engine/evaluate/features.h"
+#include "engine/torch_bridge/fetch.h"
 #include "engine/torch_bridge/tensor.h"
 #include "tests/engine/shards/small_run.h"
 #include "tests/engine/watched_device/watched_device.h"
@@ -160,6 +161,39 @@ TEST(Transfer, OfAStateComesWhatIsWantedOnce) {
   EXPECT_EQ(copy.backbone.find("a")->storage(), copy.backbone.find("tied")->storage());
   buffer.copy(checkpoint, 2, [](const Tensor& tensor) { return tensor.elements() == 500; });
   EXPECT_EQ(take_bytes_to_host(), 2000U);
+}
+
+// What the ledger digests: parameters of one buffer, BatchNorm's statistics by themselves.
+TEST(Transfer, ManyTensorsComeInFewPieces) {
+  const auto network = build_network(small_resnet().network);
+  const Weights here = Weights::initialised(network->layout(), 1);
+  const Weights there = Weights::initialised(network->layout(), 1, watched_device());
+  std::vector<Tensor> tensors;
+  for (const auto& [name, tensor] : there.named()) tensors.push_back(view_of(tensor));
+  const std::size_t of_network = tensors.size();
+  const at::Tensor buffer = at::arange(1 << 20, at::kFloat).to(watched_device());
+  tensors.push_back(view_of(buffer.narrow(0, 3, 5)));  // far apart
+  tensors.push_back(view_of(buffer.narrow(0, 1000000, 7)));
+  tensors.push_back(view_of(buffer.narrow(0, 0, 0)));
+  tensors.push_back(view_of(at::arange(3, at::kLong)));  // of the CPU
+  take_host_waits();
+  take_bytes_to_host();
+  const std::vector<Tensor> found = fetched(tensors);
+  std::uint64_t waits = 0;
+  for (const auto& [why, count] : take_host_waits()) waits += count;
+  EXPECT_EQ(waits, 4U);  // parameters, statistics, and two that have nothing near them
+  EXPECT_LT(take_bytes_to_host(), there.flat().nbytes() + (std::uint64_t{1} << 17));
+  ASSERT_EQ(found.size(), tensors.size());
+  const auto expected = here.named();
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    EXPECT_EQ(found[i].digest(), tensors[i].digest()) << i;
+    EXPECT_EQ(found[i].shape(), tensors[i].shape()) << i;
+    if (i < of_network) {
+      EXPECT_FALSE(found[i].in_place().empty()) << i;
+      EXPECT_EQ(found[i].digest(), view_of(expected[i].tensor).digest()) << i;
+    }
+  }
+  EXPECT_THAT(take_findings(), IsEmpty());
 }
 
 TEST(Transfer, MemoryOfADeviceIsTheDevices) {
