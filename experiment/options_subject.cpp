@@ -60,11 +60,11 @@ OptionGroup what_to_train() {
            .placeholder = "P",
            .high = 0.99,
            .modes = kOwnBackbone},
+          // What it holds is compared by itself: data that moved are the same data.
           {.key = "data",
            .field = &C::data,
            .help =
                "a built-in set, a folder, a CSV index, IDX or CIFAR files; --list data says more",
-           .effect = E::kBits,
            .placeholder = "DATA"},
           {.key = "val-data",
            .field = &C::val_data,

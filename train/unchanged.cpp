@@ -14,10 +14,10 @@ void refuse_changed_data(const StartPoint& start, const experiment::DataFacts& n
       experiment::data_facts_from(start.resumed->checkpoint.config.at("derived"));
   if (before.train_digest == now.train_digest) return;
   const std::string what = fmt::format(
-      "the training data differ from those that {} was trained on: {} samples, digest {}..., was "
-      "{} samples, digest {}...",
-      start.resumed->path.string(), now.train_samples, now.train_digest.substr(0, 12),
-      before.train_samples, before.train_digest.substr(0, 12));
+      "{}: the training data differ from those that {} was trained on: {} samples, digest {}..., "
+      "was {} samples, digest {}...",
+      start.config.data, start.resumed->path.string(), now.train_samples,
+      now.train_digest.substr(0, 12), before.train_samples, before.train_digest.substr(0, 12));
   if (!start.config.allow_config_change) {
     fail(Code::kMismatch, "{}; restore them, or accept that with --allow-config-change", what);
   }

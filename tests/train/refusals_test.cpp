@@ -273,6 +273,28 @@ TEST_F(Refusals, ImagesThatDoNotDecodeStopTheRunOrAreNamedAndSkipped) {
 }
 
 // Where every image decodes it changes no bit; where one does not, the data are others.
+// Another machine mounts them elsewhere. Once that needed --allow-config-change, under which other
+// data went through as well.
+TEST_F(Refusals, DataThatMovedAreTheSameData) {
+  const fs::path cifar = cifar_images(5);
+  if (cifar.empty()) GTEST_SKIP() << "no CIFAR-10 archive in " << REPRISE_SHARED_DIR;
+  const fs::path here = scratch_->path() / "data-here", there = scratch_->path() / "data-there";
+  fs::copy(cifar, here, fs::copy_options::recursive);
+  const Arguments arguments =
+      words("--arch vit_tiny --patch-size 16 --batch-size 10 --epochs 1 -q --work-dir");
+  const std::string whole = *scratch_ / "unmoved", run = *scratch_ / "moved";
+  const Arguments data = {"--data", here.string()};
+  ASSERT_EQ(train(*scratch_, arguments + Arguments{whole} + data).code, 0);
+  ASSERT_EQ(train(*scratch_, arguments + Arguments{run, "--max-updates", "1"} + data).code, 0);
+  fs::rename(here, there);
+  const Arguments resume = {"--resume-from", run, "-q", "--max-updates", "0"};
+  expect(resume, 10, "give --data a path");
+  expect(resume + Arguments{"--data", "builtin:digits"}, 15, "the training data differ");
+  const Outcome resumed = train(*scratch_, resume + Arguments{"--data", there.string()});
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_EQ(ledger_digest(run), ledger_digest(whole));
+}
+
 TEST_F(Refusals, SkippingBadImagesFromAResumeOnAsksOnlyWhereThereAreAny) {
   const fs::path cifar = cifar_images(5);
   if (cifar.empty()) GTEST_SKIP() << "no CIFAR-10 archive in " << REPRISE_SHARED_DIR;
