@@ -125,8 +125,12 @@ ProcessPlace place_from_environment() {
   if (const auto port = variable("MASTER_PORT")) {
     place.port = static_cast<std::uint16_t>(number("MASTER_PORT", *port, 1, 65535));
   } else if (place.launcher == "Slurm") {
-    place.port = port_of_job(static_cast<std::uint64_t>(
-        optional_number("SLURM_JOB_ID", 0, std::numeric_limits<int>::max())));
+    // Steps of one job that run side by side must not meet each other, either.
+    constexpr std::uint64_t kBetweenSteps = 1000;
+    constexpr int kMost = std::numeric_limits<int>::max();
+    const auto job = static_cast<std::uint64_t>(optional_number("SLURM_JOB_ID", 0, kMost));
+    const auto step = static_cast<std::uint64_t>(optional_number("SLURM_STEP_ID", 0, kMost));
+    place.port = port_of_job(job + step * kBetweenSteps);
   } else if (const auto job = variable("PMIX_NAMESPACE"); job && place.launcher == "MPI") {
     place.port = port_of_job(load_little<std::uint64_t>(sha256(as_bytes(*job)).bytes.data()));
   } else if (place.world > 1) {

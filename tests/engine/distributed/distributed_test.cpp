@@ -151,6 +151,9 @@ TEST_F(Environment, SlurmsVariablesAreRead) {
   EXPECT_EQ(place.address, "gpu03");
   EXPECT_EQ(place.port, 22345);
   EXPECT_EQ(place.launcher, "Slurm");
+  // Two srun of one job, side by side: ranks of one once could meet those of the other.
+  set("SLURM_STEP_ID", "3");
+  EXPECT_EQ(place_from_environment().port, 25345);
 }
 
 // What sbatch and salloc run themselves has variables of a rank as well.
