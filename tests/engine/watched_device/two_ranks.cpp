@@ -22,13 +22,19 @@ namespace {
 // Where the two show each other something.
 class Meeting {
  public:
-  // `use` gets what the other one brought, which stays until both have used it.
+  // `use` gets what the other one brought, which stays until both have used it or failed to.
   template <typename T, typename Use>
   void meet(int rank, const T& mine, const Use& use) {
     shown_[static_cast<std::size_t>(rank)] = &mine;
     wait();
-    use(*static_cast<const T*>(shown_[static_cast<std::size_t>(1 - rank)]));
+    std::exception_ptr failure;
+    try {
+      use(*static_cast<const T*>(shown_[static_cast<std::size_t>(1 - rank)]));
+    } catch (...) {
+      failure = std::current_exception();
+    }
     wait();
+    if (failure) std::rethrow_exception(failure);
   }
   void leave(bool failed) {
     failed_ = failed_ || failed;
