@@ -3,6 +3,7 @@
 #include "ckpt/base/error.h"
 #include "engine/determinism/op_trace.h"
 #include "engine/device/pinned_memory.h"
+#include "engine/models/cast_convolution.h"
 #include "engine/models/linear_product.h"
 #include "engine/models/product_convolution.h"
 #include "engine/random/stream.h"
@@ -53,7 +54,10 @@ at::Tensor Convolution::operator()(const Weights& weights, const at::Tensor& x,
                                    const Pass& pass) const {
   const ModuleScope scope(weights.layout().module_of(weight_));
   const at::Tensor images = cast(x, pass);
-  const at::Tensor kernel = cast(weights.parameter(weight_), pass);
+  const at::Tensor& kernel = weights.parameter(weight_);
+  if (kernel.scalar_type() != images.scalar_type()) {
+    return cast_convolution(images, kernel, stride_, padding_);
+  }
   return suits_product(images, kernel, stride_, padding_)
              ? product_convolution(images, kernel, stride_, padding_)
              : at::conv2d(images, kernel, {}, stride_, padding_);
