@@ -236,6 +236,8 @@ void CommandLine::apply_common() {
   if (io_.jobs > kMostJobs) fail(Code::kUsage, "--jobs {}: at most {}", io_.jobs, kMostJobs);
 }
 
+namespace {
+
 // "--name=" has an empty value, for which CLI11 would take the next argument: in a script, where a
 // variable is empty, another option.
 std::vector<std::string> with_empty_values(const std::vector<std::string>& arguments,
@@ -254,6 +256,8 @@ std::vector<std::string> with_empty_values(const std::vector<std::string>& argum
   }
   return out;
 }
+
+}  // namespace
 
 void CommandLine::parse(Command& command, std::vector<std::string> arguments) {
   if (command.rest_ != nullptr) {

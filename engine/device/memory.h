@@ -43,9 +43,10 @@ class MemoryScope {
 
 // Counts every tensor allocated on `device` from here on. Once, before the first tensor that is to
 // be counted. On the CPU in all threads: what libraries take past LibTorch's allocator (oneDNN's
-// scratch memory) is not seen; a header of 64 bytes and a lock an allocation. On a GPU what its
-// allocator hands out to this thread, to those LibTorch goes back in for it, and to those that call
-// join_memory_count(): whole blocks, a lock each.
+// scratch memory) is not seen; a header of 64 bytes and a lock an allocation. On a GPU the total is
+// its allocator's; the parts are those of this thread, of those LibTorch goes back in for it, and
+// of those that call join_memory_count(), and what others take is kOther: whole blocks, a lock
+// each.
 void count_memory(c10::Device device = c10::kCPU);
 
 // For a further thread that gives work to a GPU; nothing where nothing is counted.
